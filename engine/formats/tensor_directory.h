@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/platform/file.h"
+#include "engine/quant/format.h"
+
+namespace conclave::engine::formats {
+
+/// One tensor of a checked file. `shape` has the outermost dimension first (a matrix is {rows, cols}); `bytes` lies
+/// whole inside the file, has exactly the size that shape and format ask for, and overlaps no other tensor.
+struct TensorInfo {
+    std::string name;
+    quant::Format format = quant::Format::F32;
+    std::vector<uint64_t> shape;
+    std::span<const std::byte> bytes;
+    std::string file;  ///< of which file, for messages
+};
+
+/// Every tensor of a model by name, from one file or many. Holds the mappings alive. Immutable once made.
+class TensorDirectory {
+  public:
+    const TensorInfo* find(std::string_view name) const;
+    /// In file order.
+    const std::vector<TensorInfo>& all() const { return tensors_; }
+    /// True while no file below has been changed on disk.
+    bool unchanged() const;
+    /// Sum of all tensors' bytes.
+    uint64_t totalBytes() const;
+
+    /// For the readers in this room: a second tensor of the same name is DuplicateName.
+    base::Result<void> add(TensorInfo tensor);
+    void keep(platform::MappedFile file) { files_.push_back(std::move(file)); }
+
+  private:
+    std::vector<TensorInfo> tensors_;
+    std::unordered_map<std::string, size_t> byName_;
+    std::vector<platform::MappedFile> files_;
+};
+
+}  // namespace conclave::engine::formats

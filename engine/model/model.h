@@ -1,0 +1,57 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/base/ids.h"
+#include "engine/base/result.h"
+#include "engine/kernels/kernels.h"
+#include "engine/model/config.h"
+#include "engine/model/route_trace.h"
+#include "engine/platform/team.h"
+
+namespace conclave::engine::model {
+
+/// How a model stores computed positions: one page holds 64 positions of all layers. The scheduler sees pages as ids and
+/// bytes only.
+struct KvLayout {
+    kernels::KvType type = kernels::KvType::F32;
+    size_t pageBytes = 0;
+};
+
+/// Consecutive new positions of one sequence.
+struct Slice {
+    std::span<const base::TokenId> tokens;
+    uint32_t start = 0;                   ///< absolute position of tokens[0]; all before it are stored in the pages
+    std::span<std::byte* const> pages;    ///< covers positions 0 … start + tokens.size() - 1; 64-byte aligned
+    enum class Logits : uint8_t { None, Last, All } logits = Logits::Last;
+    RouteTrace* trace = nullptr;          ///< optional
+};
+
+/// One pass through the model for the rows of several sequences. A slice's bits depend on its own tokens and stored
+/// positions alone, never on the other slices or on where its sequence was cut into slices.
+struct Step {
+    std::vector<Slice> slices;
+    const std::atomic<bool>* stop = nullptr;  ///< looked at between layers; a stopped step's pages must be discarded
+    std::vector<float> logits;                ///< out: [rows that asked][vocabulary], in the order of the slices
+};
+
+enum class StepOutcome : uint8_t { Done, Stopped };
+
+/// A model ready to run. Immutable once published; forward() may be called by one thread at a time (it owns a workspace).
+struct Model {
+    ModelConfig config;
+    KvLayout kv;
+    /// Kernels row family + activation type + KV type + version of the numerics rules; part of every cache key.
+    std::string numericsId;
+    uint32_t maxRows = 512;  ///< most rows (tokens of all slices together) in one step
+    std::function<StepOutcome(Step& step, platform::Team& team)> forward;
+};
+
+}  // namespace conclave::engine::model

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/ids.h"
+#include "engine/base/result.h"
+#include "engine/library/library.h"
+#include "engine/sampling/sampler.h"
+
+namespace conclave::engine::scheduler {
+
+enum class FinishReason : uint8_t { Stop, Length, Cancelled, Failed };
+
+struct Usage {
+    uint32_t promptTokens = 0, completionTokens = 0, cachedTokens = 0;
+};
+
+/// What a sequence tells whoever submitted it, in order: any number of Text, then exactly one Finished.
+struct SequenceEvent {
+    enum class Kind : uint8_t { Text, Finished } kind = Kind::Text;
+    base::SequenceId sequence{};
+    std::string text;                    ///< whole UTF-8 characters, without stop strings and control tokens
+    std::vector<base::TokenId> tokens;   ///< the ids this text came from (may be empty while text is held back)
+    FinishReason reason = FinishReason::Stop;  ///< Finished
+    std::optional<std::string> stopString;     ///< Finished by this one
+    Usage usage;                               ///< Finished
+    std::optional<base::Error> error;          ///< Finished with Failed
+};
+
+struct GenerationRequest {
+    base::OwnerId owner{};
+    base::Priority priority = base::Priority::Chat;
+    std::shared_ptr<const library::LoadedModel> model;
+    std::vector<base::TokenId> prompt;        ///< at least one
+    sampling::SamplerOptions sampling;
+    std::optional<uint32_t> maxTokens;        ///< none: up to the context
+    std::vector<std::string> stop;
+    /// Called on the scheduler's thread: must be quick and must not call the scheduler. After Finished it is released.
+    std::function<void(const SequenceEvent&)> onEvent;
+};
+
+struct SequenceInfo {
+    base::SequenceId id{};
+    base::OwnerId owner{};
+    base::Priority priority{};
+    std::string model;
+    enum class State : uint8_t { Waiting, Prefill, Decode } state = State::Waiting;
+    uint32_t promptTokens = 0, doneTokens = 0, generatedTokens = 0;
+};
+
+struct SchedulerOptions {
+    size_t threads = 0;                 ///< 0 = platform::defaultThreads()
+    uint64_t kvBytes = 0;               ///< budget of pages; 0 = a quarter of what is available now
+    uint32_t context = 0;               ///< cap on the model's context; 0 = the model's own
+    uint32_t maxSequences = 64;         ///< running at once; more wait
+    uint32_t chunk = 256;               ///< most prompt tokens of one sequence in a step
+};
+
+/// The one loop that owns every sequence. All public functions are thread-safe and return at once: they send the loop an
+/// event. Destroying it cancels what runs.
+class Scheduler {
+  public:
+    /// Errors: KvBudget, TooManyThreads, OutOfMemory.
+    static base::Result<std::unique_ptr<Scheduler>> start(const SchedulerOptions& options);
+    ~Scheduler();
+
+    /// Errors at once: ContextExceeded (both numbers), TokenOutOfRange, BadArgument for an empty prompt, KvBudget when one
+    /// sequence of this model can never fit. Everything later arrives as an event.
+    base::Result<base::SequenceId> submit(GenerationRequest request);
+    /// Ends a sequence within one step; its Finished event says Cancelled. Unknown or finished ids are ignored.
+    void cancel(base::SequenceId sequence);
+    /// The sequences of one owner.
+    std::vector<SequenceInfo> sequences(base::OwnerId owner) const;
+    /// The context a request to this model may use.
+    uint32_t contextOf(const library::LoadedModel& model) const;
+    size_t threads() const;
+
+  private:
+    struct State;
+    explicit Scheduler(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace conclave::engine::scheduler
