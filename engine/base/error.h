@@ -7,8 +7,8 @@
 
 namespace conclave::engine::base {
 
-/// What went wrong, as a closed list. Append only: app, bridge and scripts translate by code, so a code keeps its
-/// meaning for ever. The English of each stands in one place, the table in error.cpp.
+/// What went wrong, as a closed list. Append only: app, bridge and scripts translate by code, so a code keeps
+/// its meaning for ever. The English of each stands in one place, the table in error.cpp.
 enum class Code : uint16_t {
     // files and the operating system
     FileNotFound,

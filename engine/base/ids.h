@@ -12,9 +12,15 @@ enum class SequenceId : uint64_t {};
 /// Whose request it is: the peer's uid on a Unix socket. Caches and listings never cross owners.
 enum class OwnerId : uint32_t {};
 
-constexpr int32_t toInt(TokenId id) { return static_cast<int32_t>(id); }
-constexpr uint64_t toInt(SequenceId id) { return static_cast<uint64_t>(id); }
-constexpr uint32_t toInt(OwnerId id) { return static_cast<uint32_t>(id); }
+constexpr int32_t toInt(TokenId id) {
+    return static_cast<int32_t>(id);
+}
+constexpr uint64_t toInt(SequenceId id) {
+    return static_cast<uint64_t>(id);
+}
+constexpr uint32_t toInt(OwnerId id) {
+    return static_cast<uint32_t>(id);
+}
 
 /// Who goes first: ghost text before chat before indexing and tuning.
 enum class Priority : uint8_t { Interactive, Chat, Background };

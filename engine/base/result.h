@@ -12,8 +12,7 @@ namespace conclave::engine::base {
 
 /// A value, or the Error that says why there is none. For what the outside world can cause; our own bugs are
 /// CONCLAVE_CHECKs. value() of a failed result and error() of a good one end the process.
-template <class T>
-class [[nodiscard]] Result {
+template <class T> class [[nodiscard]] Result {
   public:
     Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
     Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
@@ -37,8 +36,7 @@ class [[nodiscard]] Result {
 };
 
 /// Done, or the Error that says why not.
-template <>
-class [[nodiscard]] Result<void> {
+template <> class [[nodiscard]] Result<void> {
   public:
     Result() = default;
     Result(Error error) : error_(std::move(error)) {}
@@ -71,14 +69,12 @@ class [[nodiscard]] Result<void> {
 /// CONCLAVE_TRY(auto file, open(path)): the value, or return the error from the enclosing function.
 #define CONCLAVE_TRY(declaration, expression)                                                                \
     auto CONCLAVE_JOIN(tried_, __LINE__) = (expression);                                                     \
-    if (!CONCLAVE_JOIN(tried_, __LINE__).ok())                                                               \
-        return std::move(CONCLAVE_JOIN(tried_, __LINE__)).error();                                           \
+    if (!CONCLAVE_JOIN(tried_, __LINE__).ok()) return std::move(CONCLAVE_JOIN(tried_, __LINE__)).error();    \
     declaration = std::move(CONCLAVE_JOIN(tried_, __LINE__)).value()
 
 /// CONCLAVE_TRY_VOID(check(x)): go on, or return the error from the enclosing function.
 #define CONCLAVE_TRY_VOID(expression)                                                                        \
     do {                                                                                                     \
         auto tried_ = (expression);                                                                          \
-        if (!tried_.ok())                                                                                    \
-            return std::move(tried_).error();                                                                \
+        if (!tried_.ok()) return std::move(tried_).error();                                                  \
     } while (false)

@@ -13,33 +13,26 @@ struct Scan {
 Scan scan(std::string_view text, size_t at) {
     const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
     const unsigned char lead = byte(at);
-    if (lead < 0x80)
-        return {1, true, false};
+    if (lead < 0x80) return {1, true, false};
     size_t length = 0;
     unsigned char low = 0x80, high = 0xBF;  // bounds of the second byte
     if (lead >= 0xC2 && lead <= 0xDF) {
         length = 2;
     } else if (lead >= 0xE0 && lead <= 0xEF) {
         length = 3;
-        if (lead == 0xE0)
-            low = 0xA0;
-        if (lead == 0xED)
-            high = 0x9F;
+        if (lead == 0xE0) low = 0xA0;
+        if (lead == 0xED) high = 0x9F;
     } else if (lead >= 0xF0 && lead <= 0xF4) {
         length = 4;
-        if (lead == 0xF0)
-            low = 0x90;
-        if (lead == 0xF4)
-            high = 0x8F;
+        if (lead == 0xF0) low = 0x90;
+        if (lead == 0xF4) high = 0x8F;
     } else {
         return {1, false, false};
     }
     for (size_t i = 1; i < length; ++i) {
-        if (at + i >= text.size())
-            return {i, false, true};
+        if (at + i >= text.size()) return {i, false, true};
         const unsigned char next = byte(at + i);
-        if (next < low || next > high)
-            return {i, false, false};
+        if (next < low || next > high) return {i, false, false};
         low = 0x80;
         high = 0xBF;
     }
@@ -52,8 +45,7 @@ size_t validUtf8Prefix(std::string_view text) {
     size_t at = 0;
     while (at < text.size()) {
         const Scan s = scan(text, at);
-        if (!s.valid)
-            return at;
+        if (!s.valid) return at;
         at += s.length;
     }
     return at;
@@ -64,11 +56,9 @@ size_t completeUtf8Prefix(std::string_view text) {
     const size_t from = text.size() > 3 ? text.size() - 3 : 0;
     for (size_t at = from; at < text.size(); ++at) {
         const auto lead = static_cast<unsigned char>(text[at]);
-        if (lead < 0xC0)
-            continue;
+        if (lead < 0xC0) continue;
         const Scan s = scan(text, at);
-        if (s.open)
-            return at;
+        if (s.open) return at;
     }
     return text.size();
 }

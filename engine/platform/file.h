@@ -11,19 +11,20 @@
 
 namespace conclave::engine::platform {
 
-/// A regular file mapped read-only. Immutable; the mapping lives as long as any copy of the handle. A file that is cut
-/// while mapped raises SIGBUS on access: whoever serves from weights copies them first (residency does).
+/// A regular file mapped read-only. Immutable; the mapping lives as long as any copy of the handle. A file
+/// that is cut while mapped raises SIGBUS on access: whoever serves from weights copies them first (residency
+/// does).
 class MappedFile {
   public:
-    /// Refuses what is not a regular file (FIFOs, devices, folders; opened without blocking), what is empty, and what
-    /// cannot be read. Errors: FileNotFound, FileNotRegular, FileEmpty, FileUnreadable.
+    /// Refuses what is not a regular file (FIFOs, devices, folders; opened without blocking), what is empty,
+    /// and what cannot be read. Errors: FileNotFound, FileNotRegular, FileEmpty, FileUnreadable.
     static base::Result<MappedFile> open(const std::string& path);
 
     std::span<const std::byte> bytes() const;
     const std::string& path() const;
 
-    /// True while the file on disk still has the size, inode and modification time it was opened with. Checked by
-    /// loaders between reads, so that a file changed while it loads is an error and not garbage.
+    /// True while the file on disk still has the size, inode and modification time it was opened with.
+    /// Checked by loaders between reads, so that a file changed while it loads is an error and not garbage.
     bool unchanged() const;
 
   private:
@@ -36,7 +37,8 @@ class MappedFile {
 base::Result<std::string> readTextFile(const std::string& path, size_t limitBytes = size_t{256} << 20);
 
 /// Writes `path` whole or not at all: a temporary file beside it, fsync, rename, fsync of the folder.
-base::Result<void> writeFileAtomically(const std::string& path, std::string_view content, unsigned mode = 0644);
+base::Result<void> writeFileAtomically(const std::string& path, std::string_view content,
+                                       unsigned mode = 0644);
 
 enum class PathKind { Missing, Regular, Folder, Other };
 

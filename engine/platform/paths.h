@@ -6,7 +6,8 @@
 
 namespace conclave::engine::platform {
 
-/// The folders of one user, from the XDG base directory specification. The environment is read here and nowhere else.
+/// The folders of one user, from the XDG base directory specification. The environment is read here and
+/// nowhere else.
 struct UserPaths {
     std::string config;   ///< $XDG_CONFIG_HOME/conclave, else ~/.config/conclave
     std::string data;     ///< $XDG_DATA_HOME/conclave, else ~/.local/share/conclave; models/ lies below
@@ -20,12 +21,12 @@ UserPaths userPaths();
 /// Folder of the running executable, links resolved; resources are found from it.
 std::string executableFolder();
 
-/// The resources folder: beside the installed binary (../share/conclave) or in the checkout that the binary was built
-/// from. Empty where there is none.
+/// The resources folder: beside the installed binary (../share/conclave) or in the checkout that the binary
+/// was built from. Empty where there is none.
 std::string resourcesFolder();
 
-/// Makes `folder` with mode 0700 if it is missing and refuses one that is a link, belongs to somebody else or is open
-/// to others (SocketUnsafe): the socket in it is as private as the folder is.
+/// Makes `folder` with mode 0700 if it is missing and refuses one that is a link, belongs to somebody else or
+/// is open to others (SocketUnsafe): the socket in it is as private as the folder is.
 base::Result<void> makePrivateFolder(const std::string& folder);
 
 }  // namespace conclave::engine::platform
