@@ -28,10 +28,17 @@ function(room NAME)
     endif()
 endfunction()
 
+# What `installer/bootstrap test` builds and runs where not everything is wanted: the fast tests, those for the thread
+# sanitizer, the fuzz targets.
+add_custom_target(unit_tests)
+add_custom_target(tsan_tests)
+add_custom_target(fuzz_targets)
+
 # room_test(NAME SOURCES a_test.cpp DEPENDS engine/text LABELS slow)
 #
 # One GoogleTest binary for a room's tests; NAME is the room's folder. Every case is a test of its own in ctest.
-# CONCLAVE_SOURCE_DIR tells a test where the checkout is.
+# CONCLAVE_SOURCE_DIR tells a test where the checkout is. LABELS: `slow` (only in `test --all`) and `e2e` (needs the
+# programs) take the place of `unit`; `tsan` has the binary run under the thread sanitizer too.
 function(room_test NAME)
     cmake_parse_arguments(ROOM "" "TIMEOUT" "SOURCES;DEPENDS;LINK;LABELS" ${ARGN})
     string(REPLACE "/" "_" target ${NAME})
@@ -50,8 +57,17 @@ function(room_test NAME)
     if(NOT ROOM_TIMEOUT)
         set(ROOM_TIMEOUT 120)
     endif()
+    if(NOT "slow" IN_LIST ROOM_LABELS AND NOT "e2e" IN_LIST ROOM_LABELS)
+        list(PREPEND ROOM_LABELS unit)
+        add_dependencies(unit_tests ${target})
+    endif()
+    if("tsan" IN_LIST ROOM_LABELS)
+        add_dependencies(tsan_tests ${target})
+    endif()
+    # One label with plus signs: gtest_discover_tests keeps only the first of a list.
+    string(REPLACE ";" "+" ROOM_LABELS "${ROOM_LABELS}")
     gtest_discover_tests(${target} TEST_PREFIX "${NAME}:" DISCOVERY_TIMEOUT 60
-                         PROPERTIES TIMEOUT ${ROOM_TIMEOUT} LABELS "unit;${ROOM_LABELS}")
+                         PROPERTIES TIMEOUT ${ROOM_TIMEOUT} LABELS "${ROOM_LABELS}")
 endfunction()
 
 # fuzz_target(NAME SOURCES gguf_fuzz.cpp DEPENDS engine/formats): a libFuzzer binary; only in the preset `fuzz`.
@@ -61,6 +77,8 @@ function(fuzz_target NAME)
     endif()
     cmake_parse_arguments(FUZZ "" "" "SOURCES;DEPENDS" ${ARGN})
     add_executable(${NAME} ${FUZZ_SOURCES})
+    add_dependencies(fuzz_targets ${NAME})
+    set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin/fuzz)
     target_include_directories(${NAME} PRIVATE ${PROJECT_SOURCE_DIR})
     target_link_libraries(${NAME} PRIVATE conclave_flags)
     target_link_options(${NAME} PRIVATE -fsanitize=fuzzer)
