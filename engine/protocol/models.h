@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/protocol/json.h"
+
+namespace conclave::engine::protocol {
+
+/// One model of GET /v1/models.
+struct ModelRow {
+    std::string id;
+    int64_t createdUnix = 0;
+    bool loaded = false;
+    std::string path;
+    uint64_t bytes = 0;
+};
+
+std::string modelList(const std::vector<ModelRow>& rows);
+std::string modelObject(const ModelRow& row);
+base::Result<std::vector<ModelRow>> readModelList(std::string_view body);
+
+/// POST /conclave/v1/models. A path must be absolute; path with name loads it under that name; a name alone
+/// is that of an installed model.
+struct LoadRequest {
+    std::string path, name;
+};
+base::Result<LoadRequest> readLoadRequest(std::string_view body);
+Json toJson(const LoadRequest& request);
+
+// The events of its answer: any number of `progress`, then `ready` or `error`.
+struct LoadProgress {
+    std::string stage;
+    uint64_t done = 0, total = 0;
+};
+struct LoadReady {
+    std::string id;
+    std::vector<std::string> warnings;
+};
+inline constexpr std::string_view kProgressEvent = "progress", kReadyEvent = "ready", kErrorEvent = "error";
+std::string toText(const LoadProgress& progress);
+std::string toText(const LoadReady& ready);
+
+using LoadEvent = std::variant<LoadProgress, LoadReady, base::Error>;
+/// Errors: EngineProtocol for an event that is none of the three.
+base::Result<LoadEvent> readLoadEvent(std::string_view event, std::string_view data);
+
+/// Answer of DELETE /conclave/v1/models/{id}.
+std::string modelUnloaded(std::string_view id);
+
+}  // namespace conclave::engine::protocol
