@@ -118,6 +118,8 @@ constexpr Row kRows[] = {
     {Code::GoldenMissing, "golden_missing", "{file}: {field} is missing; give its folder with --golden"},
     {Code::GoldenMismatch, "golden_mismatch",
      "{file}: {field}: {0}; these golden files belong to another model"},
+    {Code::FileChanged, "file_changed", "{file}: changed on disk while it was being read; load it again"},
+    {Code::UnsupportedOption, "unsupported_option", "{file: }{field}: {0} is not supported; {1}"},
     {Code::Internal, "internal", "{file: }{field: }internal error: {0}; please report it"},
 };
 

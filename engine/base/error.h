@@ -84,6 +84,8 @@ enum class Code : uint16_t {
     // check
     GoldenMissing,
     GoldenMismatch,
+    FileChanged,
+    UnsupportedOption,
     Internal,
 };
 

@@ -35,6 +35,8 @@ class TensorDirectory {
     bool unchanged() const;
     /// Sum of all tensors' bytes.
     uint64_t totalBytes() const;
+    /// The mappings that the tensors' bytes lie in; empty where they came from memory.
+    const std::vector<platform::MappedFile>& files() const { return files_; }
 
     /// For the readers in this room: a second tensor of the same name is DuplicateName.
     base::Result<void> add(TensorInfo tensor);
