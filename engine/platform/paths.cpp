@@ -67,6 +67,25 @@ std::string resourcesFolder() {
     return "";
 }
 
+std::vector<std::string> modelFolders() {
+    std::vector<std::string> folders{userPaths().data + "/models", "/var/lib/conclave/models"};
+    const std::string resources = resourcesFolder();
+    if (!resources.empty()) folders.push_back(resources + "/models");
+    return folders;
+}
+
+base::Result<void> makeFolders(const std::string& folder) {
+    for (size_t slash = folder.find('/', 1);; slash = folder.find('/', slash + 1)) {
+        const std::string part = folder.substr(0, slash);
+        if (!part.empty() && ::mkdir(part.c_str(), 0700) != 0 && errno != EEXIST)
+            return base::Error{base::Code::FileWriteFailed, part, "", {std::strerror(errno)}};
+        if (slash == std::string::npos) break;
+    }
+    if (pathKind(folder) != PathKind::Folder)
+        return base::Error{base::Code::FileWriteFailed, folder, "", {"it is not a folder"}};
+    return {};
+}
+
 base::Result<void> makePrivateFolder(const std::string& folder) {
     using base::Code;
     using base::Error;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "engine/base/result.h"
 
@@ -24,6 +25,13 @@ std::string executableFolder();
 /// The resources folder: beside the installed binary (../share/conclave) or in the checkout that the binary
 /// was built from. Empty where there is none.
 std::string resourcesFolder();
+
+/// Where installed models are looked for, in order: the user's, the machine's (/var/lib/conclave/models), the
+/// shipped ones. A model is a folder or a .gguf file in one of them, and its name is its file name.
+std::vector<std::string> modelFolders();
+
+/// Makes `folder` and what is missing above it, mode 0700. Errors: FileWriteFailed.
+base::Result<void> makeFolders(const std::string& folder);
 
 /// Makes `folder` with mode 0700 if it is missing and refuses one that is a link, belongs to somebody else or
 /// is open to others (SocketUnsafe): the socket in it is as private as the folder is.

@@ -1,0 +1,76 @@
+#include "engine/cli/engine_door.h"
+
+#include <cstdio>
+#include <unistd.h>
+
+#include "engine/cli/terminal.h"
+#include "engine/client/ensure_engine.h"
+#include "engine/offline/installed.h"
+#include "engine/policy/options.h"
+
+namespace conclave::engine::cli {
+namespace {
+
+base::Result<client::EnsureOptions> ensureOptions(const std::string& socket) {
+    client::EnsureOptions options;
+    options.socket = socket;
+    CONCLAVE_TRY(const policy::Loaded loaded, policy::load({.configFile = policy::defaultConfigFile()}));
+    options.configuredSocket = loaded.options.socket;
+    options.say = [](const std::string& line) {
+        if (stderrIsTerminal()) std::fprintf(stderr, "%s\n", line.c_str());
+    };
+    return options;
+}
+
+}  // namespace
+
+void addSocketFlag(CLI::App& app, std::string& socket) {
+    app.add_option("--socket", socket, "Socket of the engine; the user's own without it");
+}
+
+base::Result<client::Engine> openEngine(const std::string& socket) {
+    CONCLAVE_TRY(const client::EnsureOptions options, ensureOptions(socket));
+    return client::ensureEngine(options);
+}
+
+base::Result<client::Engine> findRunningEngine(const std::string& socket) {
+    CONCLAVE_TRY(const client::EnsureOptions options, ensureOptions(socket));
+    return client::findEngine(options);
+}
+
+base::Result<std::string> readyModel(const client::Engine& engine, const std::string& argument) {
+    protocol::LoadRequest request;
+    CONCLAVE_TRY(const std::vector<protocol::ModelRow> known, engine.listModels());
+    for (const protocol::ModelRow& model : known)
+        if (model.id == argument) request.name = argument;
+    if (request.name.empty()) {
+        CONCLAVE_TRY(const offline::ModelReference reference, offline::modelReference(argument));
+        request.path = reference.path;
+    }
+    ProgressBar bar;
+    CONCLAVE_TRY(const protocol::LoadReady ready,
+                 engine.loadModel(request, [&](const protocol::LoadProgress& progress) {
+                     bar.show(progress.stage, progress.done, progress.total);
+                 }));
+    bar.clear();
+    for (const std::string& warning : ready.warnings)
+        std::fprintf(stderr, "conclave: warning: %s\n", warning.c_str());
+    return ready.id;
+}
+
+void addGenerationFlags(CLI::App& app, protocol::Generation& generation) {
+    app.add_option("--temperature", generation.temperature, "0 = always the likeliest token; 0 to 5");
+    app.add_option("--top-p", generation.topP, "Keep the likeliest tokens up to this share; 0 to 1");
+    app.add_option_function<int64_t>(
+        "--top-k",
+        [&generation](const int64_t& k) {
+            generation.topK = k <= 0 ? 0 : static_cast<uint32_t>(std::min<int64_t>(k, UINT32_MAX));
+        },
+        "Keep this many of the likeliest tokens; 0 = all");
+    app.add_option("--min-p", generation.minP, "Drop tokens below this share of the likeliest; 0 to 1");
+    app.add_option("--seed", generation.seed, "The same seed gives the same answer");
+    app.add_option("--max-tokens", generation.maxTokens, "End the answer after this many tokens");
+    app.add_option("--stop", generation.stop, "End the answer before this text; may be given again");
+}
+
+}  // namespace conclave::engine::cli

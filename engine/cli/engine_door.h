@@ -1,0 +1,29 @@
+#pragma once
+
+#include <CLI/App.hpp>
+#include <string>
+
+#include "engine/base/result.h"
+#include "engine/client/client.h"
+#include "engine/protocol/generation.h"
+
+namespace conclave::engine::cli {
+
+/// Adds --socket.
+void addSocketFlag(CLI::App& app, std::string& socket);
+
+/// The engine to talk to: the one at `socket`, or the configured, the user's or the service's; started when
+/// none runs.
+base::Result<client::Engine> openEngine(const std::string& socket);
+
+/// The same, never started.
+base::Result<client::Engine> findRunningEngine(const std::string& socket);
+
+/// Loads what the person named (a name, or a path) with a progress bar and gives the name that requests use;
+/// warnings about the model go to stderr.
+base::Result<std::string> readyModel(const client::Engine& engine, const std::string& argument);
+
+/// Adds --temperature --top-p --top-k --min-p --seed --max-tokens --stop. The engine checks their ranges.
+void addGenerationFlags(CLI::App& app, protocol::Generation& generation);
+
+}  // namespace conclave::engine::cli

@@ -1,0 +1,62 @@
+#include <CLI/CLI.hpp>
+#include <clocale>
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "engine/cli/command.h"
+
+namespace {
+
+using namespace conclave::engine;
+
+struct Declared {
+    CLI::App* app;
+    cli::Run run;
+};
+
+int reportParseError(const CLI::App& app, const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) {  // --help and --version end up here too
+        std::fputs(error.get_name() == "CallForVersion" ? "conclave " CONCLAVE_VERSION "\n"
+                                                        : app.help().c_str(),
+                   stdout);
+        return 0;
+    }
+    std::fprintf(stderr, "conclave: %s; see conclave --help\n", error.what());
+    return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    std::setlocale(LC_CTYPE, "");
+    std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is an error of a write, not the end of us
+    CLI::App app{"Conclave: a private assistant that runs language models on this machine"};
+    app.name("conclave");
+    app.set_version_flag("--version", "conclave " CONCLAVE_VERSION);
+    app.require_subcommand(1);
+    app.set_help_all_flag("--help-all", "Show the help of every command");
+
+    std::vector<Declared> declared;
+    for (const cli::Command& command : cli::commands()) {
+        CLI::App* sub = app.add_subcommand(std::string(command.name), std::string(command.summary));
+        sub->footer("Example:\n  " + std::string(command.example));
+        declared.push_back({sub, command.declare(*sub)});
+    }
+    if (argc == 1) {
+        std::fputs(app.help().c_str(), stdout);
+        return 2;
+    }
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        const CLI::App* asked = &app;
+        for (const Declared& d : declared)
+            if (d.app->parsed()) asked = d.app;
+        return reportParseError(*asked, error);
+    }
+    for (const Declared& d : declared)
+        if (d.app->parsed()) return d.run();
+    return 2;
+}

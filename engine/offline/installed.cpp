@@ -1,0 +1,48 @@
+#include "engine/offline/installed.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "engine/library/library.h"
+#include "engine/platform/file.h"
+#include "engine/platform/paths.h"
+
+namespace conclave::engine::offline {
+namespace {
+
+std::string absolute(const std::string& path) {
+    std::error_code failed;
+    const auto full = std::filesystem::absolute(path, failed);
+    return failed ? path : full.lexically_normal().string();
+}
+
+}  // namespace
+
+std::vector<InstalledModel> installedModels() {
+    library::Library::Options options;
+    options.folders = platform::modelFolders();
+    const library::Library library(std::move(options));
+    std::vector<InstalledModel> out;
+    for (library::ModelEntry& entry : library.list())
+        out.push_back({std::move(entry.name), std::move(entry.path), entry.bytes});
+    return out;
+}
+
+base::Result<ModelReference> modelReference(const std::string& argument) {
+    if (argument.find('/') != std::string::npos) return ModelReference{"", absolute(argument)};
+    std::string known;
+    for (const InstalledModel& model : installedModels()) {
+        if (model.name == argument) return ModelReference{model.name, model.path};
+        known += (known.empty() ? "" : ", ") + model.name;
+    }
+    if (!argument.empty() && platform::pathKind(argument) != platform::PathKind::Missing)
+        return ModelReference{"", absolute(argument)};
+    return base::Error{base::Code::UnknownModel, "", "", {argument, known + ", or give a path"}};
+}
+
+base::Result<std::string> modelPath(const std::string& argument) {
+    CONCLAVE_TRY(const ModelReference reference, modelReference(argument));
+    return reference.path;
+}
+
+}  // namespace conclave::engine::offline
