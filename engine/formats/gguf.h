@@ -14,23 +14,25 @@
 namespace conclave::engine::formats {
 
 /// A metadata value of a GGUF file, with the width of the file kept. Arrays of arrays are refused.
-using GgufScalar = std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int32_t, float, bool, std::string,
-                                uint64_t, int64_t, double>;
-using GgufArray = std::variant<std::vector<uint8_t>, std::vector<int8_t>, std::vector<uint16_t>, std::vector<int16_t>,
-                               std::vector<uint32_t>, std::vector<int32_t>, std::vector<float>, std::vector<bool>,
-                               std::vector<std::string>, std::vector<uint64_t>, std::vector<int64_t>,
-                               std::vector<double>>;
+using GgufScalar = std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int32_t, float, bool,
+                                std::string, uint64_t, int64_t, double>;
+using GgufArray =
+    std::variant<std::vector<uint8_t>, std::vector<int8_t>, std::vector<uint16_t>, std::vector<int16_t>,
+                 std::vector<uint32_t>, std::vector<int32_t>, std::vector<float>, std::vector<bool>,
+                 std::vector<std::string>, std::vector<uint64_t>, std::vector<int64_t>, std::vector<double>>;
 using GgufValue = std::variant<GgufScalar, GgufArray>;
 
-/// A checked GGUF file, version 2 or 3, one file or the first of a split set (the others are found beside it by
-/// `split.count`). Source: the GGUF specification in ggml's docs/gguf.md. Immutable; safe to share between threads.
+/// A checked GGUF file, version 2 or 3, one file or the first of a split set (the others are found beside it
+/// by `split.count`). Source: the GGUF specification in ggml's docs/gguf.md. Immutable; safe to share between
+/// threads.
 ///
-/// Limits, each a LimitExceeded: string 16 MiB, array 64 Mi elements, metadata 1 GiB in all, 4 dimensions, alignment a
-/// power of two up to 1 MiB, key and tensor counts by what the file can hold.
+/// Limits, each a LimitExceeded: string 16 MiB, array 64 Mi elements, metadata 1 GiB in all, 4 dimensions,
+/// alignment a power of two up to 1 MiB, key and tensor counts by what the file can hold.
 class GgufFile {
   public:
     static base::Result<GgufFile> open(const std::string& path);
-    /// The same from memory, for tests and fuzzing; `name` stands in messages. The bytes must outlive the result.
+    /// The same from memory, for tests and fuzzing; `name` stands in messages. The bytes must outlive the
+    /// result.
     static base::Result<GgufFile> parse(std::span<const std::byte> bytes, const std::string& name);
 
     const std::string& path() const { return path_; }
@@ -40,8 +42,8 @@ class GgufFile {
 
     bool has(std::string_view key) const { return metadata_.find(key) != metadata_.end(); }
 
-    // Typed getters. A missing key is MissingKey, another type WrongType; any integer width is accepted where the value
-    // fits, and a bool only as a bool. The forms with a default give it for a missing key only.
+    // Typed getters. A missing key is MissingKey, another type WrongType; any integer width is accepted where
+    // the value fits, and a bool only as a bool. The forms with a default give it for a missing key only.
     base::Result<std::string> text(std::string_view key) const;
     base::Result<uint64_t> unsignedInt(std::string_view key) const;
     base::Result<int64_t> signedInt(std::string_view key) const;
@@ -69,12 +71,15 @@ struct GgufWriteTensor {
     quant::Format format;
     std::vector<uint64_t> shape;  ///< outermost first
     /// Appends the tensor's bytes to the open file through `sink`, in pieces; called once, in order.
-    std::function<base::Result<void>(const std::function<base::Result<void>(std::span<const std::byte>)>& sink)> write;
+    std::function<base::Result<void>(
+        const std::function<base::Result<void>(std::span<const std::byte>)>& sink)>
+        write;
 };
 
-/// Writes to a temporary file beside `path` and renames it when whole, so that a full disk leaves no half model.
-/// progress(done, total) in bytes; may be empty.
-base::Result<void> writeGguf(const std::string& path, const std::vector<std::pair<std::string, GgufValue>>& metadata,
+/// Writes to a temporary file beside `path` and renames it when whole, so that a full disk leaves no half
+/// model. progress(done, total) in bytes; may be empty.
+base::Result<void> writeGguf(const std::string& path,
+                             const std::vector<std::pair<std::string, GgufValue>>& metadata,
                              const std::vector<GgufWriteTensor>& tensors,
                              const std::function<void(uint64_t done, uint64_t total)>& progress);
 

@@ -2,11 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "engine/base/result.h"
@@ -15,8 +15,10 @@
 
 namespace conclave::engine::formats {
 
-/// One tensor of a checked file. `shape` has the outermost dimension first (a matrix is {rows, cols}); `bytes` lies
-/// whole inside the file, has exactly the size that shape and format ask for, and overlaps no other tensor.
+/// One tensor of a checked file. `shape` has the outermost dimension first (a matrix is {rows, cols});
+/// `bytes` lies whole inside the file, has exactly the size that shape and format ask for, and overlaps no
+/// other tensor. Tensors of safetensors files may stand at any address: read them with memcpy or the decoders
+/// of engine/quant.
 struct TensorInfo {
     std::string name;
     quant::Format format = quant::Format::F32;
@@ -44,7 +46,7 @@ class TensorDirectory {
 
   private:
     std::vector<TensorInfo> tensors_;
-    std::unordered_map<std::string, size_t> byName_;
+    std::map<std::string, size_t, std::less<>> byName_;
     std::vector<platform::MappedFile> files_;
 };
 

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/formats/gguf.h"
+
+namespace conclave::engine::formats {
+
+/// Reads one GGUF file from memory. Every length is compared with the bytes that are left before anything is
+/// allocated for it, so that neither memory nor time exceed a small multiple of the file. Use once.
+class GgufParser {
+  public:
+    GgufParser(std::span<const std::byte> bytes, const std::string& name) : bytes_(bytes), name_(name) {}
+
+    base::Result<GgufFile> parse();
+
+    /// For GgufFile::open: keeps the mapping alive, and joins the parts of a split set.
+    static void keep(GgufFile& file, platform::MappedFile mapping) { file.tensors_.keep(std::move(mapping)); }
+    static base::Result<void> join(GgufFile& first, GgufFile part, platform::MappedFile mapping);
+
+  private:
+    struct PlacedTensor {
+        TensorInfo info;
+        uint64_t offset, size;
+    };
+
+    size_t left() const { return bytes_.size() - at_; }
+    base::Error truncated(uint64_t needed) const;
+    base::Error malformed(std::string what) const;
+    /// Counts memory that metadata takes.
+    base::Result<void> spend(uint64_t bytes);
+
+    template <class T> base::Result<T> read();
+    base::Result<std::string> readString(uint64_t limit);
+    base::Result<std::string> readName(const char* what);
+    template <class T> base::Result<GgufValue> readNumbers(uint64_t count);
+    base::Result<GgufValue> readScalar(uint32_t type);
+    base::Result<GgufValue> readArray();
+
+    base::Result<void> readHeader();
+    base::Result<void> readMetadata();
+    base::Result<void> readAlignment();
+    base::Result<PlacedTensor> readTensor();
+    base::Result<void> readTensors();
+    base::Result<void> placeTensors(std::vector<PlacedTensor> tensors);
+
+    std::span<const std::byte> bytes_;
+    const std::string& name_;
+    size_t at_ = 0;
+    std::string field_ = "the header";  ///< what is being read, for messages
+    uint64_t spent_ = 0, tensorCount_ = 0, keyCount_ = 0, alignment_ = 32;
+    GgufFile file_;
+};
+
+}  // namespace conclave::engine::formats
