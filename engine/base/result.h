@@ -67,14 +67,14 @@ template <> class [[nodiscard]] Result<void> {
 #define CONCLAVE_JOIN(a, b) CONCLAVE_JOIN2(a, b)
 
 /// CONCLAVE_TRY(auto file, open(path)): the value, or return the error from the enclosing function.
-#define CONCLAVE_TRY(declaration, expression)                                                                \
-    auto CONCLAVE_JOIN(tried_, __LINE__) = (expression);                                                     \
+#define CONCLAVE_TRY(declaration, ...)                                                                       \
+    auto CONCLAVE_JOIN(tried_, __LINE__) = (__VA_ARGS__);                                                    \
     if (!CONCLAVE_JOIN(tried_, __LINE__).ok()) return std::move(CONCLAVE_JOIN(tried_, __LINE__)).error();    \
     declaration = std::move(CONCLAVE_JOIN(tried_, __LINE__)).value()
 
 /// CONCLAVE_TRY_VOID(check(x)): go on, or return the error from the enclosing function.
-#define CONCLAVE_TRY_VOID(expression)                                                                        \
+#define CONCLAVE_TRY_VOID(...)                                                                               \
     do {                                                                                                     \
-        auto tried_ = (expression);                                                                          \
+        auto tried_ = (__VA_ARGS__);                                                                         \
         if (!tried_.ok()) return std::move(tried_).error();                                                  \
     } while (false)

@@ -34,13 +34,10 @@ struct Case {
 base::Result<Case> readCase(const TemplateRequest& request) {
     // The strict reader finds what is wrong; the order of keys, which tojson shows, needs the other kind of
     // object.
-    CONCLAVE_TRY_VOID([&]() -> base::Result<void> {
-        CONCLAVE_TRY(const nlohmann::json checked, formats::parseStrictJson(request.input, "--input"));
-        if (!checked.is_object())
-            return base::Error{
-                base::Code::WrongType, "--input", "the case", {"not an object", "an object of variables"}};
-        return {};
-    }());
+    CONCLAVE_TRY(const nlohmann::json checked, formats::parseStrictJson(request.input, "--input"));
+    if (!checked.is_object())
+        return base::Error{
+            base::Code::WrongType, "--input", "the case", {"not an object", "an object of variables"}};
     Case out;
     out.variables = nlohmann::ordered_json::parse(request.input);
     std::string clock = request.now;
