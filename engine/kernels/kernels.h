@@ -11,14 +11,18 @@
 #include "engine/platform/team.h"
 #include "engine/quant/format.h"
 
-/// The operations of a forward pass as a table of functions over plain views. One table is one row; `reference` is plain
-/// C++ and the oracle of every other. Kernels never allocate and never fail: shapes are checked before they are called.
-/// What fixes their bits stands in docs/architecture.md (numerics); in short: no operation mixes rows, the order of every
-/// reduction depends on shape and format alone, threads split outputs and never the reduced dimension.
+/// The operations of a forward pass as a table of functions over plain views. One table is one row;
+/// `reference` is plain C++ and the oracle of every other. Kernels never allocate and never fail: shapes are
+/// checked before they are called. What fixes their bits stands in numerics.md beside this file; in short: no
+/// operation mixes rows, the order of every reduction depends on shape and format alone, threads split
+/// outputs and never the reduced dimension.
 namespace conclave::engine::kernels {
 
-/// How the bytes of a matrix are ordered. Plain: row after row, each a run of blocks, as in the file. Fast rows add
-/// named interleavings beside it; every layout gives the same bits.
+/// Version of the rules in numerics.md; a change that alters a bit raises it. Part of every numerics id.
+inline constexpr uint32_t kNumericsVersion = 1;
+
+/// How the bytes of a matrix are ordered. Plain: row after row, each a run of blocks, as in the file. Fast
+/// rows add named interleavings beside it; every layout gives the same bits.
 enum class Layout : uint8_t { Plain };
 enum class Device : uint8_t { Cpu };
 
@@ -27,9 +31,9 @@ struct MatrixView {
     quant::Format format = quant::Format::F32;
     Layout layout = Layout::Plain;
     Device device = Device::Cpu;
-    uint32_t rows = 0;         ///< outputs
-    uint32_t cols = 0;         ///< the reduced dimension
-    size_t stride = 0;         ///< bytes from row to row
+    uint32_t rows = 0;  ///< outputs
+    uint32_t cols = 0;  ///< the reduced dimension
+    size_t stride = 0;  ///< bytes from row to row
     const std::byte* data = nullptr;
     /// F8E4M3 only: scale of value (r, c) is scales[(r / scaleRows) * scaleStride + c / scaleCols]; float32.
     const float* scales = nullptr;
@@ -56,30 +60,36 @@ struct ConstRows {
 /// What the activations are rounded to before a product.
 enum class Activation : uint8_t {
     F32,   ///< not at all
-    BF16,  ///< to bfloat16, nearest even; products exact in float32
-    Int8,  ///< one float32 scale per 32 values, q = round(x * (127 / max|x|)), ties to even; block formats only
+    BF16,  ///< to bfloat16, nearest even; products exact in float32; weights in BF16 only
+    Int8,  ///< one float32 scale per 32 values, q = round(x * (127 / max|x|)), ties to even; block formats
+           ///< only
 };
+
+/// What a matrix of `format` is really multiplied with when `asked` is wanted: `asked` where the format has
+/// that form, F32 elsewhere. matmul does this itself; plans and numerics ids print it.
+Activation appliedActivation(quant::Format format, Activation asked);
 
 enum class KvType : uint8_t { F32, F16 };
 
-/// Where an operation runs: on the host's team, with scratch of the size that Kernels::scratchBytes asked for.
+/// Where an operation runs: on the host's team, with scratch of the size that Kernels::scratchBytes asked
+/// for.
 struct Launch {
     platform::Team* team = nullptr;
     std::byte* scratch = nullptr;
     size_t scratchBytes = 0;
 };
 
-/// One product of a grouped launch: y[r][yColumn + o] = sum over k of x[r][xColumn + k] * w[o][k] for the rows
-/// firstRow … firstRow + rows - 1 of x and y. Dense layers are one group, experts one group each (rows sorted by expert),
-/// the absorbed halves of MLA one group per head (columns instead of rows).
+/// One product of a grouped launch: y[r][yColumn + o] = sum over k of x[r][xColumn + k] * w[o][k] for the
+/// rows firstRow … firstRow + rows - 1 of x and y. Dense layers are one group, experts one group each (rows
+/// sorted by expert), the absorbed halves of MLA one group per head (columns instead of rows).
 struct MatmulGroup {
     MatrixView w;
     uint32_t firstRow = 0, rows = 0;
     uint32_t xColumn = 0, yColumn = 0;
 };
 
-/// One row of a step: its absolute position, and the pages of its sequence (page p holds positions 64p … 64p + 63 of all
-/// layers; the row's own position is already stored when attention runs).
+/// One row of a step: its absolute position, and the pages of its sequence (page p holds positions 64p … 64p
+/// + 63 of all layers; the row's own position is already stored when attention runs).
 struct RowPlace {
     uint32_t position = 0;
     std::byte* const* pages = nullptr;
@@ -95,48 +105,48 @@ struct KvPlace {
 };
 
 struct RopeArgs {
-    Rows x;                      ///< [rows][heads * headDim], rotated in place
+    Rows x;  ///< [rows][heads * headDim], rotated in place
     uint32_t heads = 0, headDim = 0;
-    uint32_t offset = 0, dim = 0;  ///< the rotated part of each head
+    uint32_t offset = 0, dim = 0;    ///< the rotated part of each head
     const float* cosines = nullptr;  ///< [rows][dim / 2], the YaRN factor already in
     const float* sines = nullptr;
-    bool interleaved = false;    ///< pairs (0,1) (2,3) … instead of (0, dim/2) (1, dim/2 + 1) …
+    bool interleaved = false;  ///< pairs (0,1) (2,3) … instead of (0, dim/2) (1, dim/2 + 1) …
 };
 
-struct StoreKvArgs {             ///< GQA
-    ConstRows k, v;              ///< [rows][kvHeads * keyDim], [rows][kvHeads * valueDim]
+struct StoreKvArgs {  ///< GQA
+    ConstRows k, v;   ///< [rows][kvHeads * keyDim], [rows][kvHeads * valueDim]
     std::span<const RowPlace> places;
     KvPlace kv;
     uint32_t kvHeads = 0, keyDim = 0, valueDim = 0;
 };
 
-struct AttendArgs {              ///< GQA, causal; online softmax over keys ascending, spans of 512 merged ascending
-    ConstRows q;                 ///< [rows][heads * keyDim]
+struct AttendArgs {  ///< GQA, causal; online softmax over keys ascending, spans of 512 merged ascending
+    ConstRows q;     ///< [rows][heads * keyDim]
     std::span<const RowPlace> places;
     KvPlace kv;
     uint32_t heads = 0, kvHeads = 0, keyDim = 0, valueDim = 0;
     float scale = 0;
-    uint32_t window = 0;         ///< sliding window: a row sees only keys with position > own - window; 0 = all
-    Rows out;                    ///< [rows][heads * valueDim]
+    uint32_t window = 0;  ///< sliding window: a row sees only keys with position > own - window; 0 = all
+    Rows out;             ///< [rows][heads * valueDim]
 };
 
-struct StoreLatentArgs {         ///< MLA
-    ConstRows latent;            ///< [rows][rank + rope]: normed latent, rotated key
+struct StoreLatentArgs {  ///< MLA
+    ConstRows latent;     ///< [rows][rank + rope]: normed latent, rotated key
     std::span<const RowPlace> places;
     KvPlace kv;
 };
 
-struct AttendLatentArgs {        ///< MLA in the absorbed form: all heads share one key and value
-    ConstRows q;                 ///< [rows][heads * (rank + rope)]
+struct AttendLatentArgs {  ///< MLA in the absorbed form: all heads share one key and value
+    ConstRows q;           ///< [rows][heads * (rank + rope)]
     std::span<const RowPlace> places;
     KvPlace kv;
     uint32_t heads = 0, rank = 0, rope = 0;
     float scale = 0;
-    Rows out;                    ///< [rows][heads * rank]
+    Rows out;  ///< [rows][heads * rank]
 };
 
-/// How a router chooses. Sources: DeepSeek-V2 (arXiv 2405.04434, 2.2), DeepSeek-V3 (arXiv 2412.19437, 2.1.2), and the
-/// modelling code of Mixtral, Qwen3-MoE and OLMoE in transformers.
+/// How a router chooses. Sources: DeepSeek-V2 (arXiv 2405.04434, 2.2), DeepSeek-V3 (arXiv 2412.19437, 2.1.2),
+/// and the modelling code of Mixtral, Qwen3-MoE and OLMoE in transformers.
 struct RouteRule {
     enum class Scores : uint8_t { Softmax, Sigmoid } scores = Scores::Softmax;
     enum class GroupScore : uint8_t { Best, SumOfBestTwo } groupScore = GroupScore::Best;
@@ -148,26 +158,28 @@ struct RouteRule {
 };
 
 struct RouteArgs {
-    ConstRows logits;            ///< [rows][experts]
+    ConstRows logits;  ///< [rows][experts]
     RouteRule rule;
-    const int32_t* forced = nullptr;  ///< [rows][chosen] experts to take instead of choosing; -1 in a row's first = choose
+    const int32_t* forced =
+        nullptr;  ///< [rows][chosen] experts to take instead of choosing; -1 in a row's first = choose
     int32_t* experts = nullptr;  ///< [rows][chosen], by falling choice score, ties to the lower index
     float* weights = nullptr;    ///< [rows][chosen]
     float* scores = nullptr;     ///< [rows][experts], before bias; may be null
 };
 
-/// y[r] = sum over slots ascending of weights[r][slot] * parts[r * slots + slot], then + shared[r] where given.
+/// y[r] = sum over slots ascending of weights[r][slot] * parts[r * slots + slot], then + shared[r] where
+/// given.
 struct CombineArgs {
-    ConstRows parts;             ///< [rows * slots][cols]
+    ConstRows parts;  ///< [rows * slots][cols]
     const float* weights = nullptr;
     uint32_t slots = 0;
-    ConstRows shared;            ///< [rows][cols], or data == nullptr
+    ConstRows shared;  ///< [rows][cols], or data == nullptr
     Rows y;
 };
 
 /// y[r] += scale * B (A x[r]) for a run of rows: an adapter's place in a projection.
 struct LowRankArgs {
-    MatrixView a, b;             ///< A [rank][cols of x], B [cols of y][rank]
+    MatrixView a, b;  ///< A [rank][cols of x], B [cols of y][rank]
     float scale = 1;
     uint32_t firstRow = 0, rows = 0;
     uint32_t xColumn = 0, yColumn = 0;
@@ -176,24 +188,30 @@ struct LowRankArgs {
 };
 
 struct Kernels {
-    std::string_view name;       ///< "reference"
-    std::string_view needs;      ///< what the processor must have, for messages; empty = nothing
+    std::string_view name;    ///< "reference"
+    std::string_view family;  ///< rows of one family give the same bits; goes into the numerics id
+    std::string_view needs;   ///< what the processor must have, for messages; empty = nothing
     bool (*supported)();
     /// What activations a matrix of this format is multiplied with when the user does not say.
     Activation (*preferred)(quant::Format format);
-    /// Upper bound of the scratch one operation needs for a step of this many rows whose widest row has `widest` values,
-    /// with `threads` workers.
+    /// Upper bound of the scratch one operation needs for a step of this many rows, with `threads` workers.
+    /// `widest`: the most values in a row of any argument (activations, router logits, rows of weights, rank
+    /// of an adapter). The scratch given to a launch is 64-byte aligned and not shared with another launch
+    /// that runs at the same time.
     size_t (*scratchBytes)(uint32_t rows, uint32_t widest, size_t threads);
 
     void (*embed)(Launch& launch, const MatrixView& table, std::span<const base::TokenId> ids, Rows out);
     /// RMS norm of each row: y = x / sqrt(mean(x²) + eps) * weight. x and y may be the same.
     void (*norm)(Launch& launch, ConstRows x, const float* weight, float eps, Rows y);
     void (*rope)(Launch& launch, const RopeArgs& args);
-    void (*matmul)(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Rows y, Activation activation);
+    /// The products of all groups; y is written, not added to. No two groups write the same values, and y
+    /// overlaps no x.
+    void (*matmul)(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Rows y,
+                   Activation activation);
     void (*addBias)(Launch& launch, const float* bias, Rows y);
-    void (*add)(Launch& launch, ConstRows x, Rows y);                           ///< y += x
-    void (*gateUp)(Launch& launch, ConstRows gate, ConstRows up, Rows y);       ///< y = silu(gate) * up
-    void (*clamp)(Launch& launch, float limit, Rows y);                         ///< to [-limit, limit] (OLMo's clip_qkv)
+    void (*add)(Launch& launch, ConstRows x, Rows y);                      ///< y += x
+    void (*gateUp)(Launch& launch, ConstRows gate, ConstRows up, Rows y);  ///< y = silu(gate) * up
+    void (*clamp)(Launch& launch, float limit, Rows y);  ///< to [-limit, limit] (OLMo's clip_qkv)
     void (*storeKv)(Launch& launch, const StoreKvArgs& args);
     void (*attend)(Launch& launch, const AttendArgs& args);
     void (*storeLatent)(Launch& launch, const StoreLatentArgs& args);

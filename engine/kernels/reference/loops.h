@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/quant/format.h"
+
+/// The inner loops of the reference row: plain functions over plain memory. The same sources are compiled
+/// twice, once for any x86-64 and once for processors with AVX2, FMA and F16C, and give the same bits; only
+/// the speed differs. They use nothing of the standard library but integer types, so that no inline function
+/// compiled for the newer processor can be linked into code that runs on the older one.
+namespace conclave::engine::kernels::reference {
+
+/// One row of activations as int8, in blocks of 32 values (numerics.md, "Int8").
+struct Int8Row {
+    int8_t* values;   ///< [cols]
+    float* scales;    ///< [cols / 32] a
+    float* sums;      ///< [cols / 32] a * (sum of the block's values)
+    float* halfSums;  ///< [cols / 16] sum of 16 values, not scaled
+};
+
+/// One row of weights taken apart into integers: value = scale * integer - minimum, for runs of 16 or 32
+/// values.
+struct UnpackedRow {
+    int8_t* values;   ///< [cols]
+    float* scales;    ///< [cols / run]
+    float* minimums;  ///< [cols / run]; written only where the format has minimums
+};
+struct UnpackedShape {
+    uint32_t run = 0;  ///< 16 or 32; 0 = the format has no int8 form
+    bool minimums = false;
+};
+UnpackedShape unpackedShape(quant::Format format);
+
+/// One query position of attention for heads that share keys and values.
+struct AttendUnit {
+    const float* q;  ///< [queries][keyDim], qStride apart
+    size_t qStride;
+    size_t queries;
+    std::byte* const* pages;
+    size_t keyOffset, valueOffset;  ///< bytes from the start of a page to position 0
+    size_t keyStride, valueStride;  ///< values from position to position
+    size_t keyDim, valueDim;
+    bool half;  ///< stored as IEEE half
+    float scale;
+    size_t first, last;  ///< positions seen, both ends included
+    float* out;          ///< [queries][valueDim], outStride apart
+    size_t outStride;
+    float* scratch;  ///< attendScratch(queries, keyDim, valueDim) floats
+};
+inline constexpr size_t kMostQueries = 16;  ///< of one unit
+constexpr size_t attendScratch(size_t queries, size_t keyDim, size_t valueDim) {
+    return queries * 64 + 16 * (keyDim > valueDim ? keyDim : valueDim) + 2 * queries * valueDim;
+}
+
+struct Loops {
+    /// `values` values of a row of any float or block format to float32; whole blocks.
+    void (*decode)(quant::Format format, const std::byte* in, size_t values, float* out);
+
+    /// y[r * yStride + o] = w[o] · x[r], 16 lanes and the tree.
+    void (*multiply)(const float* w, size_t wStride, size_t wRows, const float* x, size_t xStride,
+                     size_t xRows, size_t cols, float* y, size_t yStride);
+
+    void (*roundToBfloat16)(const float* x, size_t count, float* out);
+    void (*quantise)(const float* x, size_t cols, Int8Row out);
+    void (*unpack)(quant::Format format, const std::byte* in, size_t cols, UnpackedRow out);
+    float (*multiplyInt8)(UnpackedShape shape, UnpackedRow w, Int8Row x, size_t cols);
+
+    void (*attend)(const AttendUnit& unit);
+
+    void (*norm)(const float* x, const float* weight, float eps, size_t cols, float* y);
+    /// Pairs (x[i], x[i + dim/2]), or (x[2i], x[2i + 1]) where interleaved.
+    void (*rope)(float* x, size_t dim, const float* cosines, const float* sines, bool interleaved);
+    void (*gateUp)(const float* gate, const float* up, size_t count, float* y);
+    void (*softmax)(const float* x, size_t count, float* out);
+    void (*sigmoid)(const float* x, size_t count, float* out);
+    /// y[i] = fma(factor, x[i], y[i])
+    void (*addScaled)(float factor, const float* x, size_t count, float* y);
+};
+
+/// For any x86-64.
+const Loops& plainLoops();
+/// For processors where fusedSupported().
+const Loops& fusedLoops();
+/// AVX2, FMA and F16C are there.
+bool fusedSupported();
+/// The fastest that this processor runs.
+const Loops& loops();
+
+}  // namespace conclave::engine::kernels::reference

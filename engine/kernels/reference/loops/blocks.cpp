@@ -1,0 +1,125 @@
+#include "engine/kernels/lanes.h"
+#include "engine/kernels/reference/loops/parts.h"
+#include "engine/kernels/reference/unpack.h"
+
+namespace conclave::engine::kernels::reference::CONCLAVE_LOOPS {
+namespace {
+
+using quant::Format;
+
+template <Format format> void decodeFormat(const std::byte* in, size_t values, float* out) {
+    using Form = Unpack<format>;
+    constexpr uint32_t kRuns = Form::kValues / Form::kRun;
+    for (size_t at = 0; at < values; at += Form::kValues, in += Form::kBytes) {
+        int8_t integers[Form::kValues];
+        float scales[kRuns], minimums[kRuns];
+        Form::block(in, integers, scales, minimums);
+        for (uint32_t run = 0; run < kRuns; ++run) {
+            const float scale = scales[run];
+            const int8_t* from = integers + run * Form::kRun;
+            float* to = out + at + run * Form::kRun;
+            if constexpr (Form::kMinimums) {
+                const float minimum = minimums[run];
+                for (uint32_t i = 0; i < Form::kRun; ++i)
+                    to[i] = scale * static_cast<float>(from[i]) - minimum;
+            } else {
+                for (uint32_t i = 0; i < Form::kRun; ++i)
+                    to[i] = scale * static_cast<float>(from[i]);
+            }
+        }
+    }
+}
+
+template <Format format> void unpackFormat(const std::byte* in, size_t cols, UnpackedRow out) {
+    using Form = Unpack<format>;
+    constexpr uint32_t kRuns = Form::kValues / Form::kRun;
+    for (size_t block = 0; block < cols / Form::kValues; ++block)
+        Form::block(in + block * Form::kBytes, out.values + block * Form::kValues, out.scales + block * kRuns,
+                    out.minimums + block * kRuns);
+}
+
+void decodeHalves(const std::byte* in, size_t values, float* out) {
+    for (size_t i = 0; i < values; ++i) {
+        uint16_t bits;
+        __builtin_memcpy(&bits, in + 2 * i, 2);
+        out[i] = halfToFloat(bits);
+    }
+}
+
+void decodeBfloat16(const std::byte* in, size_t values, float* out) {
+    for (size_t i = 0; i < values; ++i) {
+        uint16_t bits;
+        __builtin_memcpy(&bits, in + 2 * i, 2);
+        out[i] = __builtin_bit_cast(float, static_cast<uint32_t>(bits) << 16);
+    }
+}
+
+/// Sign, exponent and fraction to float's places; the exponent is then 120 too small. 0x7f and 0xff are NaN.
+void decodeE4m3(const std::byte* in, size_t values, float* out) {
+    for (size_t i = 0; i < values; ++i) {
+        const uint32_t bits = static_cast<uint32_t>(in[i]);
+        const float magnitude = __builtin_bit_cast(float, (bits & 0x7fu) << 20) * 0x1p120f;
+        const uint32_t finite = __builtin_bit_cast(uint32_t, magnitude);
+        out[i] = __builtin_bit_cast(float, ((bits & 0x7fu) == 0x7fu ? 0x7fc00000u : finite) | (bits & 0x80u)
+                                                                                                  << 24);
+    }
+}
+
+struct BlockForm {
+    Format format;
+    UnpackedShape shape;
+    void (*decode)(const std::byte* in, size_t values, float* out);
+    void (*unpack)(const std::byte* in, size_t cols, UnpackedRow out);
+};
+
+template <Format format> constexpr BlockForm formOf() {
+    return {format,
+            {Unpack<format>::kRun, Unpack<format>::kMinimums},
+            decodeFormat<format>,
+            unpackFormat<format>};
+}
+
+constexpr BlockForm kForms[] = {
+    formOf<Format::Q4_0>(),
+    formOf<Format::Q4_1>(),
+    formOf<Format::Q5_0>(),
+    formOf<Format::Q5_1>(),
+    formOf<Format::Q8_0>(),
+    formOf<Format::Q2_K>(),
+    formOf<Format::Q3_K>(),
+    formOf<Format::Q4_K>(),
+    formOf<Format::Q5_K>(),
+    formOf<Format::Q6_K>(),
+    formOf<Format::IQ4_NL>(),
+    formOf<Format::IQ4_XS>(),
+    formOf<Format::MXFP4>(),
+    {Format::F16, {}, decodeHalves, nullptr},
+    {Format::BF16, {}, decodeBfloat16, nullptr},
+    {Format::F8E4M3, {}, decodeE4m3, nullptr},
+};
+
+const BlockForm* find(Format format) {
+    for (const BlockForm& form : kForms)
+        if (form.format == format) return &form;
+    return nullptr;
+}
+
+}  // namespace
+
+void decode(Format format, const std::byte* in, size_t values, float* out) {
+    if (const BlockForm* form = find(format))
+        form->decode(in, values, out);
+    else
+        __builtin_memcpy(out, in, values * sizeof(float));
+}
+
+void unpack(Format format, const std::byte* in, size_t cols, UnpackedRow out) {
+    find(format)->unpack(in, cols, out);
+}
+
+UnpackedShape shapeOf(Format format) {
+    const BlockForm* form = find(format);
+    return form == nullptr ? UnpackedShape{} : form->shape;
+}
+
+}  // namespace conclave::engine::kernels::reference::CONCLAVE_LOOPS

@@ -1,0 +1,21 @@
+#include "engine/kernels/reference/loops/parts.h"
+
+namespace conclave::engine::kernels::reference::CONCLAVE_LOOPS {
+
+const Loops table = {
+    .decode = decode,
+    .multiply = multiply,
+    .roundToBfloat16 = roundToBfloat16,
+    .quantise = quantise,
+    .unpack = unpack,
+    .multiplyInt8 = multiplyInt8,
+    .attend = attend,
+    .norm = norm,
+    .rope = rope,
+    .gateUp = gateUp,
+    .softmax = softmax,
+    .sigmoid = sigmoidAll,
+    .addScaled = addScaled,
+};
+
+}  // namespace conclave::engine::kernels::reference::CONCLAVE_LOOPS

@@ -1,0 +1,170 @@
+#include "engine/kernels/reference/loops.h"
+#include "engine/kernels/reference/operations.h"
+#include "engine/kernels/reference/work.h"
+
+namespace conclave::engine::kernels::reference {
+
+FloatRows floatRows(const MatrixView& w, size_t first, size_t count, float* tile) {
+    const std::byte* data = w.data + first * w.stride;
+    if (w.format == quant::Format::F32)
+        return {reinterpret_cast<const float*>(data), w.stride / sizeof(float)};
+    for (size_t r = 0; r < count; ++r, data += w.stride) {
+        float* out = tile + r * w.cols;
+        loops().decode(w.format, data, w.cols, out);
+        if (w.format != quant::Format::F8E4M3) continue;
+        const float* scales = w.scales + (first + r) / w.scaleRows * w.scaleStride;
+        for (size_t c = 0; c < w.cols; ++c)
+            out[c] *= scales[c / w.scaleCols];
+    }
+    return {tile, w.cols};
+}
+
+namespace {
+
+/// One worker's part of one group: outputs range.begin … range.end - 1 of all its rows.
+struct Part {
+    const MatmulGroup& group;
+    ConstRows x;
+    Rows y;
+    platform::Range outputs;
+    std::byte* scratch;
+
+    const float* xRow(size_t r) const { return x.row(group.firstRow + r) + group.xColumn; }
+    float* yRow(size_t r) const { return y.row(group.firstRow + r) + group.yColumn; }
+};
+
+/// Bytes of the scratch of one worker for a matrix of `cols` columns and at most `rows` rows of activations.
+size_t tileBytes(size_t cols) {
+    return kTileRows * aligned(cols * sizeof(float));
+}
+size_t chunkBytes(size_t rows, size_t cols) {
+    return std::min(rows, kChunkRows) * aligned(cols * sizeof(float));
+}
+
+void multiplyFloats(const Part& part, size_t firstRow, size_t rows, const float* x, size_t xStride) {
+    const MatrixView& w = part.group.w;
+    auto* tile = reinterpret_cast<float*>(part.scratch);
+    // One row of activations wants its decoded weights near, many want them to be used often.
+    const size_t most = rows == 1 ? 4 : kTileRows;
+    for (size_t o = part.outputs.begin; o < part.outputs.end; o += most) {
+        const size_t count = std::min(most, part.outputs.end - o);
+        const FloatRows weights = floatRows(w, o, count, tile);
+        loops().multiply(weights.data, weights.stride, count, x, xStride, rows, w.cols,
+                         part.yRow(firstRow) + o, part.y.stride);
+    }
+}
+
+void multiplyBfloat16(const Part& part) {
+    const size_t cols = part.group.w.cols;
+    auto* rounded = reinterpret_cast<float*>(part.scratch + tileBytes(cols));
+    for (size_t r = 0; r < part.group.rows; r += kChunkRows) {
+        const size_t rows = std::min<size_t>(kChunkRows, part.group.rows - r);
+        for (size_t i = 0; i < rows; ++i)
+            loops().roundToBfloat16(part.xRow(r + i), cols, rounded + i * cols);
+        multiplyFloats(part, r, rows, rounded, cols);
+    }
+}
+
+/// Carves a row of integers and its scales out of memory of aligned(cols * 4) bytes: 1.5 bytes a value are
+/// used.
+Int8Row int8RowAt(std::byte* memory, size_t cols) {
+    auto* floats = reinterpret_cast<float*>(memory + cols);
+    return {reinterpret_cast<int8_t*>(memory), floats, floats + cols / 32, floats + cols / 16};
+}
+UnpackedRow unpackedRowAt(std::byte* memory, size_t cols) {
+    auto* floats = reinterpret_cast<float*>(memory + cols);
+    return {reinterpret_cast<int8_t*>(memory), floats, floats + cols / 16};
+}
+
+void multiplyInt8s(const Part& part) {
+    const MatrixView& w = part.group.w;
+    const size_t rowBytes = aligned(w.cols * sizeof(float));
+    const UnpackedShape shape = unpackedShape(w.format);
+    std::byte* activations = part.scratch + tileBytes(w.cols);
+    for (size_t r = 0; r < part.group.rows; r += kChunkRows) {
+        const size_t rows = std::min<size_t>(kChunkRows, part.group.rows - r);
+        for (size_t i = 0; i < rows; ++i)
+            loops().quantise(part.xRow(r + i), w.cols, int8RowAt(activations + i * rowBytes, w.cols));
+        for (size_t o = part.outputs.begin; o < part.outputs.end; ++o) {
+            const UnpackedRow weights = unpackedRowAt(part.scratch, w.cols);
+            loops().unpack(w.format, w.data + o * w.stride, w.cols, weights);
+            for (size_t i = 0; i < rows; ++i)
+                part.yRow(r + i)[o] = loops().multiplyInt8(
+                    shape, weights, int8RowAt(activations + i * rowBytes, w.cols), w.cols);
+        }
+    }
+}
+
+void multiplyGroup(const Part& part, Activation asked) {
+    switch (appliedActivation(part.group.w.format, asked)) {
+    case Activation::F32:
+        return multiplyFloats(part, 0, part.group.rows, part.xRow(0), part.x.stride);
+    case Activation::BF16:
+        return multiplyBfloat16(part);
+    case Activation::Int8:
+        return multiplyInt8s(part);
+    }
+}
+
+}  // namespace
+
+void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Rows y, Activation activation) {
+    size_t work = 0, perWorker = 0;
+    for (const MatmulGroup& group : groups) {
+        work += size_t{group.rows} * group.w.rows * group.w.cols;
+        perWorker = std::max(perWorker, tileBytes(group.w.cols) + chunkBytes(group.rows, group.w.cols));
+    }
+    overWorkers(launch, work, [&](size_t worker, size_t workers) {
+        std::byte* scratch = workerScratch(launch, 0, perWorker, worker);
+        for (const MatmulGroup& group : groups)
+            if (group.rows > 0)
+                multiplyGroup({group, x, y, platform::share(group.w.rows, worker, workers, 4), scratch},
+                              activation);
+    });
+}
+
+// A x goes through scratch that all workers share; both halves are the float products of matmul.
+void lowRank(Launch& launch, const LowRankArgs& args) {
+    const size_t rank = args.a.rows, widest = std::max(args.a.cols, args.b.cols);
+    const size_t shared = std::min<size_t>(args.rows, kChunkRows) * rank * sizeof(float);
+    const size_t perWorker =
+        kTileRows * aligned(widest * sizeof(float)) + kChunkRows * kTileRows * sizeof(float);
+    auto* middle = reinterpret_cast<float*>(launch.scratch);
+    for (size_t r = 0; r < args.rows; r += kChunkRows) {
+        const size_t rows = std::min<size_t>(kChunkRows, args.rows - r), first = args.firstRow + r;
+        overWorkers(launch, rows * rank * args.a.cols, [&](size_t worker, size_t workers) {
+            auto* tile = reinterpret_cast<float*>(workerScratch(launch, shared, perWorker, worker));
+            const platform::Range range = platform::share(rank, worker, workers);
+            for (size_t k = range.begin; k < range.end; k += kTileRows) {
+                const size_t count = std::min(kTileRows, range.end - k);
+                const FloatRows a = floatRows(args.a, k, count, tile);
+                loops().multiply(a.data, a.stride, count, args.x.row(first) + args.xColumn, args.x.stride,
+                                 rows, args.a.cols, middle + k, rank);
+            }
+        });
+        overWorkers(launch, rows * rank * args.b.rows, [&](size_t worker, size_t workers) {
+            auto* products = reinterpret_cast<float*>(workerScratch(launch, shared, perWorker, worker));
+            float* tile = products + kChunkRows * kTileRows;
+            const platform::Range range = platform::share(args.b.rows, worker, workers, 4);
+            for (size_t o = range.begin; o < range.end; o += kTileRows) {
+                const size_t count = std::min(kTileRows, range.end - o);
+                const FloatRows b = floatRows(args.b, o, count, tile);
+                loops().multiply(b.data, b.stride, count, middle, rank, rows, rank, products, kTileRows);
+                for (size_t i = 0; i < rows; ++i)
+                    loops().addScaled(args.scale, products + i * kTileRows, count,
+                                      args.y.row(first + i) + args.yColumn + o);
+            }
+        });
+    }
+}
+
+size_t scratchBytes(uint32_t rows, uint32_t widest, size_t threads) {
+    // Shared: the middle of lowRank. A worker: a tile and a chunk (matmul), or less (attention, routing,
+    // lowRank).
+    const size_t floats = aligned(size_t{widest} * sizeof(float)), chunk = std::min<size_t>(rows, kChunkRows);
+    const size_t fixed = kChunkRows * kTileRows * sizeof(float) + 64 * kAlign;
+    return aligned(chunk * floats) +
+           threads * aligned((kTileRows + std::max<size_t>(chunk, 4)) * floats + fixed);
+}
+
+}  // namespace conclave::engine::kernels::reference

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "engine/kernels/kernels.h"
+
+/// The operations of the reference row; each is described at its member of Kernels. They check nothing but
+/// the size of the scratch, split outputs over the team and leave the arithmetic to loops.h.
+namespace conclave::engine::kernels::reference {
+
+void embed(Launch& launch, const MatrixView& table, std::span<const base::TokenId> ids, Rows out);
+void norm(Launch& launch, ConstRows x, const float* weight, float eps, Rows y);
+void rope(Launch& launch, const RopeArgs& args);
+void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Rows y, Activation activation);
+void addBias(Launch& launch, const float* bias, Rows y);
+void add(Launch& launch, ConstRows x, Rows y);
+void gateUp(Launch& launch, ConstRows gate, ConstRows up, Rows y);
+void clamp(Launch& launch, float limit, Rows y);
+void storeKv(Launch& launch, const StoreKvArgs& args);
+void attend(Launch& launch, const AttendArgs& args);
+void storeLatent(Launch& launch, const StoreLatentArgs& args);
+void attendLatent(Launch& launch, const AttendLatentArgs& args);
+void route(Launch& launch, const RouteArgs& args);
+void gather(Launch& launch, ConstRows from, std::span<const uint32_t> rows, Rows to);
+void scatter(Launch& launch, ConstRows from, std::span<const uint32_t> rows, Rows to);
+void combine(Launch& launch, const CombineArgs& args);
+void lowRank(Launch& launch, const LowRankArgs& args);
+
+size_t scratchBytes(uint32_t rows, uint32_t widest, size_t threads);
+
+extern const Kernels kRow;
+
+}  // namespace conclave::engine::kernels::reference
