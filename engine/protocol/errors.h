@@ -19,6 +19,6 @@ std::string errorBody(const base::Error& error);
 /// The Error in such a body; empty where the text is none. A code that this program does not know, or a
 /// foreign body, becomes EngineProtocol with the message.
 std::optional<base::Error> readError(std::string_view body);
-std::optional<base::Error> readError(const Json& body);
+std::optional<base::Error> errorIn(const Json& body);
 
 }  // namespace conclave::engine::protocol
