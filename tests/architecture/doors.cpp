@@ -1,6 +1,7 @@
 #include "tests/architecture/doors.h"
 
 #include <algorithm>
+#include <optional>
 #include <sstream>
 
 namespace conclave::tests::architecture {
@@ -22,6 +23,28 @@ std::vector<std::string> wordsOf(const std::string& text) {
     for (std::string word; stream >> word;)
         words.push_back(word);
     return words;
+}
+
+/// The lines below the heading that begins with `name`, up to the next heading.
+std::vector<std::string> section(std::string_view page, const std::string& name) {
+    std::vector<std::string> found;
+    bool inside = false;
+    for (const std::string& line : linesOf(page)) {
+        if (line.starts_with("#"))
+            inside = line.find("# " + name) != std::string::npos;
+        else if (inside)
+            found.push_back(line);
+    }
+    return found;
+}
+
+/// `    name: a b` as (name, {a, b}); nothing for any other line.
+std::optional<std::pair<std::string, std::vector<std::string>>> statementIn(const std::string& line) {
+    const size_t colon = line.find(':');
+    if (!line.starts_with("    ") || colon == std::string::npos) return std::nullopt;
+    const std::vector<std::string> name = wordsOf(line.substr(0, colon));
+    if (name.size() != 1) return std::nullopt;
+    return std::pair{name[0], wordsOf(line.substr(colon + 1))};
 }
 
 bool startsWithTop(std::string_view path) {
@@ -82,27 +105,46 @@ bool Doors::allow(const std::string& from, const std::string& to) const {
 
 Doors readDoors(std::string_view page) {
     Doors doors;
-    bool inside = false;
     std::string prose;
-    for (const std::string& line : linesOf(page)) {
-        if (line.starts_with("#")) {
-            inside = line.find("# Doors") != std::string::npos;
-            continue;
-        }
-        if (!inside) continue;
-        const size_t colon = line.find(':');
+    for (const std::string& line : section(page, "Doors")) {
         if (!line.starts_with("    ")) prose += line + " ";
-        if (!line.starts_with("    ") || colon == std::string::npos) continue;
-        const std::vector<std::string> name = wordsOf(line.substr(0, colon));
-        if (name.size() != 1) continue;
-        const std::vector<std::string> targets = wordsOf(line.substr(colon + 1));
-        doors.may[name[0]].insert(targets.begin(), targets.end());
+        if (const auto statement = statementIn(line)) {
+            const auto& [room, targets] = *statement;
+            doors.may[room].insert(targets.begin(), targets.end());
+        }
     }
     const size_t everyone = prose.find("Every room may include");
     const size_t open = prose.find('`', everyone), close = prose.find('`', open + 1);
     if (everyone != std::string::npos && close != std::string::npos)
         doors.openToAll.insert(prose.substr(open + 1, close - open - 1));
     return doors;
+}
+
+std::vector<Home> readHomes(std::string_view page) {
+    std::vector<Home> homes;
+    for (const std::string& line : section(page, "Homes")) {
+        if (const auto statement = statementIn(line))
+            homes.push_back({statement->first, {statement->second.begin(), statement->second.end()}});
+    }
+    return homes;
+}
+
+std::vector<std::string> homeFaults(const Doors& doors, const std::vector<Home>& homes,
+                                    const std::string& path, std::string_view code) {
+    std::vector<std::string> faults;
+    const std::string room = doors.ownerOf(path);
+    int number = 0;
+    for (const std::string& line : linesOf(withoutComments(code))) {
+        ++number;
+        for (const Home& home : homes) {
+            const bool header = home.what.front() == '<';
+            if (header && line.find("#include") == std::string::npos) continue;
+            if (line.find(home.what) != std::string::npos && !home.rooms.contains(room))
+                faults.push_back(path + ":" + std::to_string(number) + ": " + home.what +
+                                 " has its home elsewhere");
+        }
+    }
+    return faults;
 }
 
 std::vector<std::string> doorFaults(const Doors& doors) {

@@ -25,6 +25,18 @@ struct Doors {
 /// Reads the section. A page without it gives no rooms.
 Doors readDoors(std::string_view page);
 
+/// Which rooms may use a header of a library or a function, as the section "Homes" says it, one line `what:
+/// rooms` each. `what` is "<header" or the beginning of it, or "function(".
+struct Home {
+    std::string what;
+    std::set<std::string> rooms;
+};
+std::vector<Home> readHomes(std::string_view page);
+
+/// Uses of what has a home in the file at `path` that is not one of its rooms, each as "path:line: sentence".
+std::vector<std::string> homeFaults(const Doors& doors, const std::vector<Home>& homes,
+                                    const std::string& path, std::string_view code);
+
 /// What is wrong with the doors themselves: a name that no line defines, rooms that reach each other in a
 /// circle.
 std::vector<std::string> doorFaults(const Doors& doors);

@@ -93,6 +93,21 @@ TEST(Includes, WhatNoDoorAllowsIsAFault) {
               std::vector<std::string>{"engine/text/a.cpp:1: no door names the room of engine/new/b.h"});
 }
 
+TEST(Homes, WhatIsUsedElsewhereIsAFault) {
+    const std::string page =
+        std::string(kPage) +
+        "\n## Homes: who may use what\n\n    <pcre2.h>: engine/text\n    <boost/beast: engine/formats\n"
+        "    getenv(: engine/base\n";
+    const Doors doors = readDoors(page);
+    const std::vector<Home> homes = readHomes(page);
+    ASSERT_EQ(homes.size(), 3u);
+    EXPECT_TRUE(homeFaults(doors, homes, "engine/text/a.cpp", "#include <pcre2.h>\n// getenv(\n").empty());
+    EXPECT_EQ(homeFaults(doors, homes, "engine/text/a.cpp",
+                         "#include <boost/beast/http.hpp>\n\nconst char* home = std::getenv(\"HOME\");\n"),
+              (std::vector<std::string>{"engine/text/a.cpp:1: <boost/beast has its home elsewhere",
+                                        "engine/text/a.cpp:3: getenv( has its home elsewhere"}));
+}
+
 TEST(Dependencies, WhatNoDoorAllowsIsAFault) {
     const Doors doors = readDoors(kPage);
     EXPECT_TRUE(dependencyFaults(

@@ -48,7 +48,8 @@ void checkLength(const std::string& path, int lines, int most, std::vector<std::
 
 }  // namespace
 
-std::vector<std::string> houseFaults(const fs::path& root, const Doors& doors) {
+std::vector<std::string> houseFaults(const fs::path& root, const Doors& doors,
+                                     const std::vector<Home>& homes) {
     std::vector<std::string> faults;
     std::set<std::string> rooms;
     const auto add = [&](const std::vector<std::string>& more) {
@@ -62,6 +63,7 @@ std::vector<std::string> houseFaults(const fs::path& root, const Doors& doors) {
             if (!isCpp(file)) continue;
             const std::string text = textOf(file);
             add(includeFaults(doors, path, text));
+            add(homeFaults(doors, homes, path, text));
             checkLength(path, linesIn(text), kMostFileLines, faults);
             if (std::distance(relative.begin(), relative.end()) > 2)
                 rooms.insert((*relative.begin() / *std::next(relative.begin())).generic_string());
