@@ -5,8 +5,8 @@
 
 namespace conclave::engine::text {
 
-/// Token bytes to text that can be shown: holds back the bytes of an unfinished character and replaces what can never
-/// become valid by U+FFFD. Not thread-safe; one per stream.
+/// Token bytes to text that can be shown: holds back the bytes of an unfinished character and replaces what
+/// can never become valid by U+FFFD. Not thread-safe; one per stream.
 class Detokenizer {
   public:
     /// Appends a token's bytes; returns what became whole.

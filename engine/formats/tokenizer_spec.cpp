@@ -1,0 +1,227 @@
+#include "engine/formats/tokenizer_spec.h"
+
+#include <algorithm>
+#include <array>
+#include <unordered_map>
+
+#include "engine/base/utf8.h"
+
+namespace conclave::engine::formats {
+namespace {
+
+using base::Code;
+using base::Error;
+using base::TokenId;
+
+// Longest token of a real vocabulary: a few hundred bytes (runs of spaces, names of placeholders).
+constexpr size_t kTokenBytes = 65536;
+constexpr size_t kAddedBytes = 1024;
+
+using IdOfText = std::unordered_map<std::string_view, TokenId>;
+
+/// Token text as a message shows it.
+std::string quoted(std::string_view text) {
+    constexpr size_t kShown = 40;
+    if (text.size() <= kShown) return "\"" + std::string(text) + "\"";
+    return "\"" + std::string(text.substr(0, base::completeUtf8Prefix(text.substr(0, kShown)))) + "…\"";
+}
+
+std::string entry(const std::string& field, size_t index) {
+    return field + "[" + std::to_string(index) + "]";
+}
+
+base::Result<IdOfText> indexTokens(const TokenizerSpec& spec, const TokenizerFields& field) {
+    if (spec.tokens.empty())
+        return Error{Code::BadTokenizer, spec.file, field.tokens, {"the vocabulary has no tokens"}};
+    CONCLAVE_CHECK(spec.kinds.size() == spec.tokens.size());
+    IdOfText ids;
+    ids.reserve(spec.tokens.size());
+    for (size_t i = 0; i < spec.tokens.size(); ++i) {
+        const std::string& text = spec.tokens[i];
+        const size_t valid = base::validUtf8Prefix(text);
+        if (valid != text.size())
+            return Error{Code::InvalidUtf8, spec.file, entry(field.tokens, i), {std::to_string(valid)}};
+        if (text.size() > kTokenBytes)
+            return Error{Code::LimitExceeded,
+                         spec.file,
+                         entry(field.tokens, i),
+                         {std::to_string(text.size()) + " bytes", std::to_string(kTokenBytes)}};
+        if (spec.kinds[i] == TokenKind::Byte && !byteOfToken(text))
+            return Error{Code::BadTokenizer,
+                         spec.file,
+                         entry(field.tokens, i),
+                         {quoted(text) + " is marked as a byte but is not of the form <0x00> to <0xFF>"}};
+        if (!text.empty() && !ids.emplace(text, TokenId{static_cast<int32_t>(i)}).second)
+            return Error{Code::DuplicateName, spec.file, entry(field.tokens, i) + " " + quoted(text), {}};
+    }
+    return ids;
+}
+
+base::Result<void> checkMerges(const TokenizerSpec& spec, const IdOfText& ids, const TokenizerFields& field) {
+    std::string joined;
+    for (size_t i = 0; i < spec.merges.size(); ++i) {
+        const auto& [left, right] = spec.merges[i];
+        joined.assign(left).append(right);
+        for (const std::string* text : {&left, &right, static_cast<const std::string*>(&joined)})
+            if (ids.find(*text) == ids.end())
+                return Error{Code::BadTokenizer,
+                             spec.file,
+                             entry(field.merges, i),
+                             {"needs token " + quoted(*text) + ", which the vocabulary lacks"}};
+    }
+    return {};
+}
+
+/// Every byte that can be part of valid UTF-8 must lead to some token, or a user's text would lose
+/// characters.
+base::Result<void> checkBytes(const TokenizerSpec& spec, const IdOfText& ids, const TokenizerFields& field) {
+    if (spec.unknown) return {};
+    if (spec.model != TokenizerModel::ByteLevelBpe) {
+        std::array<bool, 256> known{};
+        for (const auto& [text, id] : ids)
+            if (const auto byte = byteOfToken(text)) known[*byte] = true;
+        if (!spec.byteFallback || !std::all_of(known.begin(), known.end(), [](bool k) { return k; }))
+            return Error{Code::BadTokenizer,
+                         spec.file,
+                         field.tokens,
+                         {"neither an unknown token nor all the byte tokens <0x00> to <0xFF> are there"}};
+        return {};
+    }
+    for (unsigned b = 0; b <= 0xF4; ++b) {
+        if (b == 0xC0 || b == 0xC1) continue;  // never part of UTF-8
+        std::string text;
+        base::appendUtf8(text, byteToAlphabet(static_cast<unsigned char>(b)));
+        if (ids.find(text) == ids.end())
+            return Error{
+                Code::BadTokenizer,
+                spec.file,
+                field.tokens,
+                {"the token of byte " + std::to_string(b) + " is missing and there is no unknown token"}};
+    }
+    return {};
+}
+
+base::Result<void> checkAdded(const TokenizerSpec& spec, const TokenizerFields& field) {
+    IdOfText seen;
+    for (size_t i = 0; i < spec.added.size(); ++i) {
+        const AddedToken& token = spec.added[i];
+        const auto id = base::toInt(token.id);
+        if (id < 0 || static_cast<size_t>(id) >= spec.tokens.size())
+            return Error{Code::BadTokenizer,
+                         spec.file,
+                         entry(field.added, i),
+                         {"id " + std::to_string(id) + " is outside the vocabulary of " +
+                          std::to_string(spec.tokens.size()) + " tokens"}};
+        if (token.content.empty())
+            return Error{Code::BadTokenizer, spec.file, entry(field.added, i), {"its text is empty"}};
+        if (token.content.size() > kAddedBytes)
+            return Error{Code::LimitExceeded,
+                         spec.file,
+                         entry(field.added, i),
+                         {std::to_string(token.content.size()) + " bytes", std::to_string(kAddedBytes)}};
+        if (!seen.emplace(token.content, token.id).second)
+            return Error{
+                Code::DuplicateName, spec.file, entry(field.added, i) + " " + quoted(token.content), {}};
+    }
+    return {};
+}
+
+/// Beginning and end of text never come from a user's words, whatever kind the file gives them.
+void makeControl(TokenizerSpec& spec, TokenId id) {
+    const auto index = static_cast<size_t>(base::toInt(id));
+    if (spec.tokens[index].empty()) return;
+    if (spec.kinds[index] != TokenKind::Unknown) spec.kinds[index] = TokenKind::Control;
+    for (AddedToken& token : spec.added)
+        if (token.id == id) {
+            token.special = true;
+            return;
+        }
+    spec.added.push_back({.id = id, .content = spec.tokens[index], .special = true});
+}
+
+// The texts that models give to their fill-in-the-middle tokens (StarCoder, Qwen2.5-Coder, Refact,
+// DeepSeek-Coder, CodeLlama, CodeGemma): prefix, suffix, middle.
+constexpr std::array<std::array<std::string_view, 3>, 6> kFimTexts{{
+    {"<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"},
+    {"<fim_prefix>", "<fim_suffix>", "<fim_middle>"},
+    {"<fim-prefix>", "<fim-suffix>", "<fim-middle>"},
+    {"<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"},
+    {"▁<PRE>", "▁<SUF>", "▁<MID>"},
+    {"<PRE>", "<SUF>", "<MID>"},
+}};
+
+void findFimTokens(TokenizerSpec& spec, const IdOfText& ids) {
+    if (spec.fimPrefix || spec.fimSuffix || spec.fimMiddle) return;
+    for (const auto& [prefix, suffix, middle] : kFimTexts) {
+        const auto p = ids.find(prefix), s = ids.find(suffix), m = ids.find(middle);
+        if (p == ids.end() || s == ids.end() || m == ids.end()) continue;
+        spec.fimPrefix = p->second;
+        spec.fimSuffix = s->second;
+        spec.fimMiddle = m->second;
+        return;
+    }
+}
+
+bool isPrintableByte(unsigned b) {
+    return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
+}
+
+struct Alphabet {
+    std::array<char32_t, 256> ofByte{};
+    std::array<int16_t, 0x144> toByte{};  // by code point, -1 for none
+    Alphabet() {
+        toByte.fill(-1);
+        char32_t next = 256;
+        for (unsigned b = 0; b < 256; ++b) {
+            ofByte[b] = isPrintableByte(b) ? static_cast<char32_t>(b) : next++;
+            toByte[ofByte[b]] = static_cast<int16_t>(b);
+        }
+    }
+};
+
+const Alphabet& alphabet() {
+    static const Alphabet table;
+    return table;
+}
+
+}  // namespace
+
+char32_t byteToAlphabet(unsigned char byte) {
+    return alphabet().ofByte[byte];
+}
+
+std::optional<unsigned char> alphabetToByte(char32_t codePoint) {
+    const auto& table = alphabet().toByte;
+    if (codePoint >= table.size() || table[codePoint] < 0) return std::nullopt;
+    return static_cast<unsigned char>(table[codePoint]);
+}
+
+std::optional<unsigned char> byteOfToken(std::string_view token) {
+    if (token.size() != 6 || token.substr(0, 3) != "<0x" || token[5] != '>') return std::nullopt;
+    unsigned value = 0;
+    for (const char c : token.substr(3, 2)) {
+        const char lower = static_cast<char>(c | 0x20);
+        if (c >= '0' && c <= '9')
+            value = value * 16 + static_cast<unsigned>(c - '0');
+        else if (lower >= 'a' && lower <= 'f')
+            value = value * 16 + static_cast<unsigned>(lower - 'a' + 10);
+        else
+            return std::nullopt;
+    }
+    return static_cast<unsigned char>(value);
+}
+
+base::Result<void> checkTokenizer(TokenizerSpec& spec, const TokenizerFields& field) {
+    CONCLAVE_TRY(const IdOfText ids, indexTokens(spec, field));
+    CONCLAVE_TRY_VOID(checkAdded(spec, field));
+    CONCLAVE_TRY_VOID(checkMerges(spec, ids, field));
+    CONCLAVE_TRY_VOID(checkBytes(spec, ids, field));
+    if (spec.bos) makeControl(spec, *spec.bos);
+    if (spec.eos) makeControl(spec, *spec.eos);
+    for (const TokenId id : spec.endTokens)
+        makeControl(spec, id);
+    findFimTokens(spec, ids);
+    return {};
+}
+
+}  // namespace conclave::engine::formats

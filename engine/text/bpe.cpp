@@ -1,0 +1,382 @@
+#include "engine/text/bpe.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "engine/base/utf8.h"
+
+namespace conclave::engine::text {
+namespace {
+
+using formats::TokenizerModel;
+using formats::TokenizerSpec;
+using formats::TokenKind;
+
+constexpr uint32_t kNone = 0xFFFFFFFF;
+// Up to this many symbols a scan for the best pair beats any queue.
+constexpr size_t kShort = 48;
+constexpr size_t kScoredBytes = 1024;
+
+bool mayBeJoined(const TokenizerSpec& spec, size_t id) {
+    const TokenKind kind = spec.kinds[id];
+    return !spec.tokens[id].empty() && kind != TokenKind::Control && kind != TokenKind::Unknown &&
+           kind != TokenKind::Byte;
+}
+
+}  // namespace
+
+// ---- pairs
+
+void Bpe::PairTable::reserve(size_t pairs) {
+    size_t slots = 16;
+    shift_ = 60;
+    while (slots < pairs * 2) {
+        slots *= 2;
+        --shift_;
+    }
+    keys_.assign(slots, ~uint64_t{0});
+    merges_.assign(slots, kNone);
+}
+
+size_t Bpe::PairTable::slot(uint64_t key) const {
+    return static_cast<size_t>((key * 0x9E3779B97F4A7C15U) >> shift_);
+}
+
+void Bpe::PairTable::add(uint32_t left, uint32_t right, uint32_t merge) {
+    const uint64_t key = (uint64_t{left} << 32) | right;
+    size_t at = slot(key);
+    while (merges_[at] != kNone && keys_[at] != key)
+        at = (at + 1) & (keys_.size() - 1);
+    if (merges_[at] != kNone) return;
+    keys_[at] = key;
+    merges_[at] = merge;
+}
+
+uint32_t Bpe::PairTable::find(uint32_t left, uint32_t right) const {
+    const uint64_t key = (uint64_t{left} << 32) | right;
+    size_t at = slot(key);
+    while (merges_[at] != kNone && keys_[at] != key)
+        at = (at + 1) & (keys_.size() - 1);
+    return merges_[at];
+}
+
+// ---- making
+
+base::Result<Bpe> Bpe::make(const TokenizerSpec& spec) {
+    Bpe made;
+    made.byteLevel_ = spec.model == TokenizerModel::ByteLevelBpe;
+    made.byteFallback_ = spec.byteFallback;
+    made.fuseUnknown_ = spec.fuseUnknown;
+    made.vocabularySize_ = static_cast<uint32_t>(spec.tokens.size());
+    made.unknown_ = spec.unknown ? static_cast<uint32_t>(base::toInt(*spec.unknown)) : kNone;
+    made.readSymbols(spec);
+    if (spec.model == TokenizerModel::ScoreBpe)
+        CONCLAVE_TRY_VOID(made.readScores(spec));
+    else
+        made.readRanks(spec);
+    if (spec.ignoreMerges) made.readWholePieces(spec);
+    return made;
+}
+
+void Bpe::readSymbols(const TokenizerSpec& spec) {
+    byteSymbols_.fill(kNone);
+    for (uint32_t id = 0; id < vocabularySize_; ++id) {
+        const std::string& text = spec.tokens[id];
+        if (!byteLevel_) {
+            if (const auto byte = formats::byteOfToken(text)) byteSymbols_[*byte] = id;
+        }
+        if (!mayBeJoined(spec, id)) continue;
+        size_t at = 0;
+        const char32_t first = base::nextCodePoint(text, at);
+        if (at != text.size()) continue;
+        if (!byteLevel_)
+            characterSymbols_.emplace(first, id);
+        else if (const auto byte = formats::alphabetToByte(first))
+            byteSymbols_[*byte] = id;
+    }
+}
+
+void Bpe::readRanks(const TokenizerSpec& spec) {
+    std::unordered_map<std::string_view, uint32_t> ids;
+    ids.reserve(spec.tokens.size());
+    for (uint32_t id = 0; id < vocabularySize_; ++id)
+        if (!spec.tokens[id].empty()) ids.emplace(spec.tokens[id], id);
+    pairs_.reserve(spec.merges.size());
+    std::string joined;
+    for (uint32_t rank = 0; rank < spec.merges.size(); ++rank) {
+        const auto& [left, right] = spec.merges[rank];
+        joined.assign(left).append(right);
+        const uint32_t result = ids.at(joined);
+        results_.push_back(result);
+        priorities_.push_back(rank);
+        const TokenKind kind = spec.kinds[result];
+        if (kind == TokenKind::Control || kind == TokenKind::Unknown) continue;
+        pairs_.add(ids.at(left), ids.at(right), rank);
+    }
+}
+
+/// Every way to put a token together from two symbols; the merge's number is the token's id.
+base::Result<void> Bpe::readScores(const TokenizerSpec& spec) {
+    std::unordered_map<std::string_view, uint32_t> symbols;
+    size_t pairs = 0;
+    for (uint32_t id = 0; id < vocabularySize_; ++id) {
+        if (!mayBeJoined(spec, id)) continue;
+        const std::string& text = spec.tokens[id];
+        symbols.emplace(text, id);
+        if (text.size() <= kScoredBytes)
+            pairs += text.size() - 1;
+        else if (spec.kinds[id] == TokenKind::Normal)
+            return base::Error{base::Code::LimitExceeded,
+                               spec.file,
+                               "tokenizer.ggml.tokens[" + std::to_string(id) + "]",
+                               {std::to_string(text.size()) + " bytes", std::to_string(kScoredBytes)}};
+    }
+    std::vector<std::string> pseudo;
+    for (uint32_t id = 0; id < vocabularySize_; ++id) {
+        if (!mayBeJoined(spec, id)) continue;
+        for (size_t at = 0; at < spec.tokens[id].size();) {
+            const char32_t c = base::nextCodePoint(spec.tokens[id], at);
+            if (!characterSymbols_.emplace(c, vocabularySize_ + static_cast<uint32_t>(pseudo.size())).second)
+                continue;
+            pseudo.emplace_back();
+            base::appendUtf8(pseudo.back(), c);
+        }
+    }
+    pseudoSymbols_ = std::move(pseudo);
+    for (uint32_t i = 0; i < pseudoSymbols_.size(); ++i)
+        symbols.emplace(pseudoSymbols_[i], vocabularySize_ + i);
+
+    pairs_.reserve(pairs);
+    for (uint32_t id = 0; id < vocabularySize_; ++id) {
+        const std::string_view text = spec.tokens[id];
+        if (!mayBeJoined(spec, id) || text.size() > kScoredBytes) continue;
+        for (size_t at = 0; base::nextCodePoint(text, at), at < text.size();) {
+            const auto left = symbols.find(text.substr(0, at));
+            if (left == symbols.end()) continue;
+            const auto right = symbols.find(text.substr(at));
+            if (right != symbols.end()) pairs_.add(left->second, right->second, id);
+        }
+    }
+
+    std::vector<float> best(spec.scores);
+    std::sort(best.begin(), best.end(), std::greater<>());
+    best.erase(std::unique(best.begin(), best.end()), best.end());
+    for (uint32_t id = 0; id < vocabularySize_; ++id) {
+        results_.push_back(id);
+        const auto place = std::lower_bound(best.begin(), best.end(), spec.scores[id], std::greater<>());
+        priorities_.push_back(static_cast<uint32_t>(place - best.begin()));
+    }
+    return {};
+}
+
+void Bpe::readWholePieces(const TokenizerSpec& spec) {
+    for (uint32_t id = 0; id < vocabularySize_; ++id) {
+        if (!mayBeJoined(spec, id)) continue;
+        if (!byteLevel_) {
+            wholePieces_.emplace(spec.tokens[id], id);
+            continue;
+        }
+        std::string bytes;
+        bool inAlphabet = true;
+        for (size_t at = 0; inAlphabet && at < spec.tokens[id].size();) {
+            const auto byte = formats::alphabetToByte(base::nextCodePoint(spec.tokens[id], at));
+            inAlphabet = byte.has_value();
+            if (byte) bytes += static_cast<char>(*byte);
+        }
+        if (inAlphabet) wholePieces_.emplace(std::move(bytes), id);
+    }
+}
+
+// ---- joining
+
+/// The pairs that can be joined, best priority first, of equals the leftmost. There are few different
+/// priorities and many places for each in text that repeats, so that places wait in a list for each priority:
+/// in order of arrival while that is ascending, as a heap once it is not.
+class Bpe::Queue {
+  public:
+    void push(uint32_t priority, uint32_t place) {
+        Waiting& list = of(priority);
+        if (!list.heap && !list.places.empty() && place < list.places.back()) {
+            list.places.erase(list.places.begin(), list.places.begin() + static_cast<ptrdiff_t>(list.head));
+            list.head = 0;
+            list.heap = true;  // ascending order is a heap already
+        }
+        list.places.push_back(place);
+        if (list.heap) std::push_heap(list.places.begin(), list.places.end(), std::greater<>());
+        if (list.queued) return;
+        list.queued = true;
+        order_.push_back({priority, &list});
+        std::push_heap(order_.begin(), order_.end(), kLater);
+    }
+
+    bool pop(uint32_t& priority, uint32_t& place) {
+        if (order_.empty()) return false;
+        auto [first, list] = order_.front();
+        priority = first;
+        if (list->heap) {
+            std::pop_heap(list->places.begin(), list->places.end(), std::greater<>());
+            place = list->places.back();
+            list->places.pop_back();
+        } else {
+            place = list->places[list->head++];
+        }
+        if (list->head == list->places.size()) {
+            list->places.clear();
+            list->head = 0;
+            list->heap = list->queued = false;
+            std::pop_heap(order_.begin(), order_.end(), kLater);
+            order_.pop_back();
+        }
+        return true;
+    }
+
+  private:
+    struct Waiting {
+        std::vector<uint32_t> places;
+        size_t head = 0;
+        bool heap = false, queued = false;
+    };
+    struct Entry {
+        uint32_t priority;
+        Waiting* list;
+    };
+    static constexpr auto kLater = [](const Entry& a, const Entry& b) { return a.priority > b.priority; };
+
+    Waiting& of(uint32_t priority) {
+        auto& [known, list] = recent_[priority % recent_.size()];
+        if (list && known == priority) return *list;
+        known = priority;
+        list = &lists_[priority];
+        return *list;
+    }
+
+    std::unordered_map<uint32_t, Waiting> lists_;
+    std::vector<Entry> order_;
+    std::array<std::pair<uint32_t, Waiting*>, 1024> recent_{};
+};
+
+void Bpe::joinShort(Scratch& scratch) const {
+    std::vector<uint32_t>& symbols = scratch.symbols;
+    std::vector<uint32_t>& merges = scratch.merges;
+    const auto mergeAt = [&](size_t i) {
+        return i + 1 < symbols.size() ? pairs_.find(symbols[i], symbols[i + 1]) : kNone;
+    };
+    merges.resize(symbols.size());
+    for (size_t i = 0; i < symbols.size(); ++i)
+        merges[i] = mergeAt(i);
+    for (;;) {
+        size_t best = symbols.size();
+        uint32_t priority = kNone;
+        for (size_t i = 0; i < merges.size(); ++i) {
+            if (merges[i] == kNone || priorities_[merges[i]] >= priority) continue;
+            priority = priorities_[merges[i]];
+            best = i;
+        }
+        if (best == symbols.size()) return;
+        symbols[best] = results_[merges[best]];
+        symbols.erase(symbols.begin() + static_cast<ptrdiff_t>(best) + 1);
+        merges.erase(merges.begin() + static_cast<ptrdiff_t>(best) + 1);
+        merges[best] = mergeAt(best);
+        if (best > 0) merges[best - 1] = mergeAt(best - 1);
+    }
+}
+
+void Bpe::joinLong(Scratch& scratch) const {
+    std::vector<uint32_t>& symbols = scratch.symbols;
+    std::vector<uint32_t>& merges = scratch.merges;
+    const auto size = static_cast<uint32_t>(symbols.size());
+    std::vector<uint32_t> next(size), previous(size);
+    merges.assign(size, kNone);
+    Queue queue;
+    const auto consider = [&](uint32_t at) {
+        merges[at] = next[at] < size ? pairs_.find(symbols[at], symbols[next[at]]) : kNone;
+        if (merges[at] != kNone) queue.push(priorities_[merges[at]], at);
+    };
+    for (uint32_t i = 0; i < size; ++i) {
+        next[i] = i + 1;
+        previous[i] = i - 1;  // of the first: kNone
+    }
+    for (uint32_t i = 0; i < size; ++i)
+        consider(i);
+    uint32_t priority = 0, at = 0;
+    while (queue.pop(priority, at)) {
+        // Where a neighbour was joined since, the pair that waited here is no more.
+        if (merges[at] == kNone || priorities_[merges[at]] != priority) continue;
+        symbols[at] = results_[merges[at]];
+        const uint32_t gone = next[at];
+        merges[gone] = kNone;
+        next[at] = next[gone];
+        if (next[at] < size) previous[next[at]] = at;
+        consider(at);
+        if (previous[at] != kNone) consider(previous[at]);
+    }
+    size_t kept = 0;
+    for (uint32_t i = 0; i < size; i = next[i])
+        symbols[kept++] = symbols[i];
+    symbols.resize(kept);
+}
+
+/// A character that is no symbol: its bytes' tokens where all are there, else the unknown token, else nothing
+/// (which checkTokenizer allows only where it cannot happen).
+void Bpe::fallBack(std::string_view character, std::vector<uint32_t>& symbols) const {
+    const bool bytes =
+        byteFallback_ && !byteLevel_ && std::all_of(character.begin(), character.end(), [&](char c) {
+            return byteSymbols_[static_cast<unsigned char>(c)] != kNone;
+        });
+    if (bytes) {
+        for (const char c : character)
+            symbols.push_back(byteSymbols_[static_cast<unsigned char>(c)]);
+        return;
+    }
+    CONCLAVE_CHECK(unknown_ != kNone);
+    if (!fuseUnknown_ || symbols.empty() || symbols.back() != unknown_) symbols.push_back(unknown_);
+}
+
+void Bpe::toSymbols(std::string_view piece, std::vector<uint32_t>& symbols) const {
+    symbols.clear();
+    if (byteLevel_) {
+        for (const char c : piece) {
+            const uint32_t symbol = byteSymbols_[static_cast<unsigned char>(c)];
+            if (symbol != kNone)
+                symbols.push_back(symbol);
+            else
+                fallBack({}, symbols);
+        }
+        return;
+    }
+    for (size_t at = 0; at < piece.size();) {
+        const size_t from = at;
+        const auto known = characterSymbols_.find(base::nextCodePoint(piece, at));
+        if (known != characterSymbols_.end())
+            symbols.push_back(known->second);
+        else
+            fallBack(piece.substr(from, at - from), symbols);
+    }
+}
+
+void Bpe::encode(std::string_view piece, Scratch& scratch, std::vector<base::TokenId>& out) const {
+    if (!wholePieces_.empty()) {
+        const auto whole = wholePieces_.find(std::string(piece));
+        if (whole != wholePieces_.end()) {
+            out.push_back(base::TokenId{static_cast<int32_t>(whole->second)});
+            return;
+        }
+    }
+    toSymbols(piece, scratch.symbols);
+    if (scratch.symbols.size() <= kShort)
+        joinShort(scratch);
+    else
+        joinLong(scratch);
+    for (const uint32_t symbol : scratch.symbols) {
+        if (symbol < vocabularySize_) {
+            out.push_back(base::TokenId{static_cast<int32_t>(symbol)});
+            continue;
+        }
+        std::vector<uint32_t> tokens;
+        fallBack(pseudoSymbols_[symbol - vocabularySize_], tokens);
+        for (const uint32_t token : tokens)
+            out.push_back(base::TokenId{static_cast<int32_t>(token)});
+    }
+}
+
+}  // namespace conclave::engine::text

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/base/ids.h"
+#include "engine/base/result.h"
+#include "engine/formats/tokenizer_spec.h"
+
+namespace conclave::engine::text {
+
+/// Joins the characters (or bytes) of a piece into tokens: of all neighbouring pairs that may be joined the
+/// best goes first, and of equals the leftmost, until none is left. Sources: Sennrich, Haddow and Birch 2016
+/// for merges with ranks; SentencePiece's BPE for scores. Immutable; safe to share between threads.
+///
+/// Control, unknown and byte tokens are never the result of joining, so that no words of a user can become
+/// one.
+class Bpe {
+  public:
+    /// `spec` has passed formats::checkTokenizer. Errors: LimitExceeded, BadTokenizer.
+    static base::Result<Bpe> make(const formats::TokenizerSpec& spec);
+
+    /// Memory that pieces share.
+    struct Scratch {
+        std::vector<uint32_t> symbols, merges;
+    };
+    /// Appends the piece's tokens. O(n log n) in the piece, O(n) for text that repeats; the piece is shorter
+    /// than 4 GiB.
+    void encode(std::string_view piece, Scratch& scratch, std::vector<base::TokenId>& out) const;
+
+  private:
+    /// Two neighbouring symbols -> which merge joins them; open addressing.
+    class PairTable {
+      public:
+        void reserve(size_t pairs);
+        void add(uint32_t left, uint32_t right, uint32_t merge);  ///< keeps what is there already
+        uint32_t find(uint32_t left, uint32_t right) const;
+
+      private:
+        size_t slot(uint64_t key) const;
+        std::vector<uint64_t> keys_;
+        std::vector<uint32_t> merges_;
+        unsigned shift_ = 0;
+    };
+    class Queue;
+
+    void readRanks(const formats::TokenizerSpec& spec);
+    base::Result<void> readScores(const formats::TokenizerSpec& spec);
+    void readSymbols(const formats::TokenizerSpec& spec);
+    void readWholePieces(const formats::TokenizerSpec& spec);
+    void fallBack(std::string_view character, std::vector<uint32_t>& symbols) const;
+    void toSymbols(std::string_view piece, std::vector<uint32_t>& symbols) const;
+    void joinShort(Scratch& scratch) const;
+    void joinLong(Scratch& scratch) const;
+
+    bool byteLevel_ = false, byteFallback_ = false, fuseUnknown_ = false;
+    uint32_t vocabularySize_ = 0;
+    uint32_t unknown_ = 0;                     // kNone where there is none
+    std::array<uint32_t, 256> byteSymbols_{};  // byte level: the symbol of each byte; else its <0xNN> token
+    std::unordered_map<char32_t, uint32_t> characterSymbols_;  // others
+    // Symbols past the vocabulary stand for characters that are part of tokens but are none themselves.
+    std::vector<std::string> pseudoSymbols_;
+    PairTable pairs_;
+    std::vector<uint32_t> results_, priorities_;             // by merge
+    std::unordered_map<std::string, uint32_t> wholePieces_;  // ignore_merges
+};
+
+}  // namespace conclave::engine::text
