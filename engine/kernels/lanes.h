@@ -3,12 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 
-/// Sixteen lanes of float32 in plain GNU C++, for files that are compiled for one instruction set each: the
-/// compiler makes four, two or one registers of them. Everything here has internal linkage and is always
-/// inlined, so that no linker picks a copy made for a processor that this one is not.
-namespace conclave::engine::kernels {
+#include "engine/kernels/inline.h"
 
-#define CONCLAVE_INLINE [[maybe_unused]] static inline __attribute__((always_inline))
+/// Sixteen lanes of float32 in plain GNU C++, for files that are compiled for one instruction set each: the
+/// compiler makes four, two or one registers of them.
+namespace conclave::engine::kernels {
 
 using Lanes8 = float __attribute__((vector_size(32)));
 

@@ -1,0 +1,219 @@
+#include <cmath>
+#include <cstring>
+
+#include "tests/engine/kernels/cases.h"
+
+namespace conclave::engine::kernels {
+namespace {
+
+class Matmul : public testing::TestWithParam<const Kernels*> {
+  protected:
+    const Kernels& row = *GetParam();
+
+    Floats multiply(const Weights& w, const Floats& x, Activation activation, size_t threads = 1) {
+        Floats y(x.rows, w.view.rows, 3);
+        Workplace place(row, threads, x.rows, std::max(w.view.cols, w.view.rows));
+        const MatmulGroup group{.w = w.view, .firstRow = 0, .rows = x.rows};
+        row.matmul(place.launch(), {&group, 1}, x.view(), y.view(), activation);
+        return y;
+    }
+};
+
+uint32_t colsFor(Format format, Random& random) {
+    const uint32_t block = quant::info(format).blockValues;
+    return block == 1 ? 1 + below(random, 400) : block * (1 + below(random, block == 256 ? 4 : 12));
+}
+
+float toBfloat16(float x) {
+    return quant::bfloat16ToFloat(quant::floatToBfloat16(x));
+}
+
+TEST_P(Matmul, FloatProductsFollowTheLaneRule) {
+    Random random(1);
+    for (const Format format : allFormats())
+        for (int round = 0; round < 6; ++round) {
+            const uint32_t cols = colsFor(format, random);
+            const Weights w(random, format, 1 + below(random, 40), cols);
+            const Floats x = Floats::random(random, 1 + below(random, 7), cols, 2, below(random, 6));
+            const Floats y = multiply(w, x, Activation::F32);
+            for (size_t r = 0; r < x.rows; ++r)
+                for (size_t o = 0; o < w.view.rows; ++o) {
+                    const auto weights = w.decoded(o);
+                    const float want = laneProduct(weights.data(), x.row(r), cols);
+                    ASSERT_EQ(want, y.row(r)[o]) << quant::info(format).name << " row " << r << " out " << o;
+                    double exact = 0, size = 0;
+                    for (size_t k = 0; k < cols; ++k) {
+                        exact += double{weights[k]} * x.row(r)[k];
+                        size += std::abs(double{weights[k]} * x.row(r)[k]);
+                    }
+                    ASSERT_LE(std::abs(exact - y.row(r)[o]), size * (cols / 16.0 + 6) * 0x1p-24);
+                }
+        }
+}
+
+TEST_P(Matmul, Bfloat16ActivationsAreRoundedAndNothingElseIs) {
+    Random random(2);
+    const Weights w(random, Format::BF16, 19, 333);
+    const Floats x = Floats::random(random, 70, 333);
+    Floats rounded = x;
+    for (float& value : rounded.values)
+        value = toBfloat16(value);
+    EXPECT_EQ(0u, differentBits(multiply(w, x, Activation::BF16), multiply(w, rounded, Activation::F32)));
+    EXPECT_NE(0u, differentBits(multiply(w, x, Activation::BF16), multiply(w, x, Activation::F32)));
+}
+
+TEST_P(Matmul, AFormatWithoutTheFormIsMultipliedWithFloats) {
+    Random random(3);
+    for (const Format format : allFormats())
+        for (const Activation asked : {Activation::BF16, Activation::Int8}) {
+            const Weights w(random, format, 8, 512);
+            const Floats x = Floats::random(random, 2, 512);
+            const bool floats = appliedActivation(format, asked) == Activation::F32;
+            const size_t different = differentBits(multiply(w, x, asked), multiply(w, x, Activation::F32));
+            EXPECT_EQ(floats, different == 0) << quant::info(format).name;
+        }
+    EXPECT_EQ(Activation::BF16, appliedActivation(Format::BF16, Activation::BF16));
+    EXPECT_EQ(Activation::F32, appliedActivation(Format::BF16, Activation::Int8));
+    for (const Format format : kBlockFormats)
+        EXPECT_EQ(Activation::Int8, appliedActivation(format, Activation::Int8));
+}
+
+TEST_P(Matmul, ARowDoesNotKnowItsNeighboursNorTheThreads) {
+    Random random(4);
+    for (const Format format : allFormats())
+        for (const Activation activation : {Activation::F32, Activation::BF16, Activation::Int8}) {
+            const Weights w(random, format, 150, 512);
+            const Floats x = Floats::random(random, 67, 512);
+            const Floats all = multiply(w, x, activation);
+            EXPECT_EQ(0u, differentBits(all, multiply(w, x, activation, 3))) << quant::info(format).name;
+            for (const uint32_t r : {0u, 1u, 33u, 63u, 64u, 66u}) {
+                Floats alone(1, 512);
+                std::copy_n(x.row(r), 512, alone.row(0));
+                const Floats y = multiply(w, alone, activation);
+                EXPECT_EQ(0u, differentBits(y.row(0), all.row(r), 150))
+                    << quant::info(format).name << " row " << r;
+            }
+        }
+}
+
+TEST_P(Matmul, GroupsGiveTheBitsOfSingleProducts) {
+    Random random(5);
+    for (const Format format : {Format::F32, Format::Q4_K, Format::Q6_K, Format::Q8_0})
+        for (const Activation activation : {Activation::F32, Activation::Int8}) {
+            const Weights first(random, format, 37, 256), second(random, format, 64, 256),
+                third(random, format, 5, 256);
+            const Weights* weights[] = {&first, &second, &third};
+            const uint32_t rows[] = {3, 0, 71};
+            const Floats x = Floats::random(random, 74, 256);
+            Floats y(74, 64), want(74, 64);
+            std::vector<MatmulGroup> groups;
+            for (uint32_t i = 0, at = 0; i < 3; at += rows[i++])
+                groups.push_back({.w = weights[i]->view, .firstRow = at, .rows = rows[i]});
+            Workplace place(row, 2, 74, 256);
+            row.matmul(place.launch(), groups, x.view(), y.view(), activation);
+            for (const MatmulGroup& group : groups)
+                for (uint32_t r = 0; r < group.rows; ++r) {
+                    const MatmulGroup one{.w = group.w, .firstRow = group.firstRow + r, .rows = 1};
+                    row.matmul(place.launch(), {&one, 1}, x.view(), want.view(), activation);
+                }
+            EXPECT_EQ(0u, differentBits(y, want)) << quant::info(format).name;
+        }
+}
+
+// The absorbed halves of MLA: one group a head, its columns of x and of y; columns need not be multiples
+// of 32.
+TEST_P(Matmul, GroupsMayBeColumns) {
+    Random random(6);
+    for (const Activation activation : {Activation::F32, Activation::Int8}) {
+        const uint32_t heads = 5, in = 64, gap = 9, out = 24, rows = 4;
+        const Floats x = Floats::random(random, rows, heads * (in + gap));
+        Floats y(rows, heads * out);
+        std::vector<std::unique_ptr<Weights>> weights;
+        std::vector<MatmulGroup> groups;
+        for (uint32_t head = 0; head < heads; ++head) {
+            weights.push_back(std::make_unique<Weights>(random, Format::Q8_0, out, in));
+            groups.push_back({weights[head]->view, 0, rows, head * (in + gap), head * out});
+        }
+        Workplace place(row, 2, rows, heads * (in + gap));
+        row.matmul(place.launch(), groups, x.view(), y.view(), activation);
+        for (uint32_t head = 0; head < heads; ++head) {
+            Floats part(rows, in);
+            for (uint32_t r = 0; r < rows; ++r)
+                std::copy_n(x.row(r) + head * (in + gap), in, part.row(r));
+            const Floats want = multiply(*weights[head], part, activation);
+            for (uint32_t r = 0; r < rows; ++r)
+                EXPECT_EQ(0u, differentBits(want.row(r), y.row(r) + head * out, out));
+        }
+    }
+}
+
+TEST_P(Matmul, NothingIsWrittenOutsideTheOutputs) {
+    Random random(7);
+    const Weights w(random, Format::Q4_0, 10, 64);
+    const Floats x = Floats::random(random, 6, 64);
+    Floats y(6, 30, 2);
+    Workplace place(row, 2, 6, 64);
+    const MatmulGroup group{.w = w.view, .firstRow = 2, .rows = 3, .yColumn = 11};
+    row.matmul(place.launch(), {&group, 1}, x.view(), y.view(), Activation::F32);
+    for (size_t r = 0; r < 6; ++r)
+        for (size_t c = 0; c < y.stride; ++c)
+            EXPECT_EQ(r >= 2 && r < 5 && c >= 11 && c < 21, y.row(r)[c] != -77.0f) << r << ' ' << c;
+}
+
+TEST_P(Matmul, NumbersThatAreNotFiniteReachTheOutput) {
+    Random random(8);
+    for (const float bad : {std::nanf(""), INFINITY}) {
+        const Weights w(random, Format::Q4_K, 4, 256);
+        Floats x = Floats::random(random, 1, 256);
+        x.row(0)[77] = bad;
+        for (const Activation activation : {Activation::F32, Activation::Int8}) {
+            const Floats y = multiply(w, x, activation);
+            size_t finite = 0;
+            for (size_t o = 0; o < 4; ++o)
+                finite += std::isfinite(y.row(0)[o]);
+            EXPECT_LT(finite, 4u);
+        }
+    }
+}
+
+TEST_P(Matmul, LowRankAddsBothHalves) {
+    Random random(9);
+    for (const Format format : {Format::F32, Format::BF16, Format::Q8_0}) {
+        const uint32_t rank = 32, in = 160, out = 83, rows = 70;
+        const Weights a(random, format, rank, in), b(random, format, out, rank);
+        const Floats x = Floats::random(random, rows + 2, in + 8);
+        const Floats before = Floats::random(random, rows + 2, out + 5);
+        Floats y = before, alone = before;
+        LowRankArgs args{.a = a.view,
+                         .b = b.view,
+                         .scale = 0.7f,
+                         .firstRow = 1,
+                         .rows = rows,
+                         .xColumn = 8,
+                         .yColumn = 5,
+                         .x = x.view(),
+                         .y = y.view()};
+        Workplace place(row, 3, rows, in + 8);
+        row.lowRank(place.launch(), args);
+        args.y = alone.view();
+        for (args.rows = 1; args.firstRow < rows + 1; ++args.firstRow)
+            row.lowRank(place.launch(), args);
+        EXPECT_EQ(0u, differentBits(y, alone));
+        for (size_t r = 0; r < rows + 2; ++r) {
+            std::vector<float> middle(rank);
+            for (size_t k = 0; k < rank; ++k)
+                middle[k] = laneProduct(a.decoded(k).data(), x.row(r) + 8, in);
+            for (size_t c = 0; c < out + 5; ++c) {
+                float want = before.row(r)[c];
+                if (r >= 1 && r <= rows && c >= 5)
+                    want = std::fma(0.7f, laneProduct(b.decoded(c - 5).data(), middle.data(), rank), want);
+                ASSERT_EQ(want, y.row(r)[c]) << r << ' ' << c;
+            }
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Rows, Matmul, testing::ValuesIn(runnableKernels()), nameOf);
+
+}  // namespace
+}  // namespace conclave::engine::kernels
