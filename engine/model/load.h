@@ -8,8 +8,8 @@
 
 namespace conclave::engine::model {
 
-/// What products are rounded to. Exact is float32 everywhere and the default of `check`; Preferred asks the kernels row
-/// for each format.
+/// What products are rounded to. Exact is float32 everywhere and the default of `check`; Preferred asks the
+/// kernels row for each format.
 enum class ActivationChoice : uint8_t { Exact, Preferred, BF16, Int8 };
 
 struct LoadOptions {
@@ -21,9 +21,11 @@ struct LoadOptions {
     std::function<void(const std::string& stage, uint64_t done, uint64_t total)> progress;
 };
 
-/// A file or folder's weights, checked and copied into memory of our own, with its forward pass. The file may be changed
-/// or removed afterwards. Errors name the tensor or key.
-base::Result<std::shared_ptr<const Model>> loadModel(const formats::HfFolder& folder, const LoadOptions& options);
-base::Result<std::shared_ptr<const Model>> loadModel(const formats::GgufFile& file, const LoadOptions& options);
+/// A file or folder's weights, checked and copied into memory of our own, with its forward pass. The file may
+/// be changed or removed afterwards. Errors name the tensor or key.
+base::Result<std::shared_ptr<const Model>> loadModel(const formats::HfFolder& folder,
+                                                     const LoadOptions& options);
+base::Result<std::shared_ptr<const Model>> loadModel(const formats::GgufFile& file,
+                                                     const LoadOptions& options);
 
 }  // namespace conclave::engine::model

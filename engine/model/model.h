@@ -18,8 +18,8 @@
 
 namespace conclave::engine::model {
 
-/// How a model stores computed positions: one page holds 64 positions of all layers. The scheduler sees pages as ids and
-/// bytes only.
+/// How a model stores computed positions: one page holds 64 positions of all layers. The scheduler sees pages
+/// as ids and bytes only.
 struct KvLayout {
     kernels::KvType type = kernels::KvType::F32;
     size_t pageBytes = 0;
@@ -28,27 +28,30 @@ struct KvLayout {
 /// Consecutive new positions of one sequence.
 struct Slice {
     std::span<const base::TokenId> tokens;
-    uint32_t start = 0;                   ///< absolute position of tokens[0]; all before it are stored in the pages
-    std::span<std::byte* const> pages;    ///< covers positions 0 … start + tokens.size() - 1; 64-byte aligned
+    uint32_t start = 0;  ///< absolute position of tokens[0]; all before it are stored in the pages
+    std::span<std::byte* const> pages;  ///< covers positions 0 … start + tokens.size() - 1; 64-byte aligned
     enum class Logits : uint8_t { None, Last, All } logits = Logits::Last;
-    RouteTrace* trace = nullptr;          ///< optional
+    RouteTrace* trace = nullptr;  ///< optional
 };
 
-/// One pass through the model for the rows of several sequences. A slice's bits depend on its own tokens and stored
-/// positions alone, never on the other slices or on where its sequence was cut into slices.
+/// One pass through the model for the rows of several sequences. A slice's bits depend on its own tokens and
+/// stored positions alone, never on the other slices or on where its sequence was cut into slices.
 struct Step {
     std::vector<Slice> slices;
-    const std::atomic<bool>* stop = nullptr;  ///< looked at between layers; a stopped step's pages must be discarded
-    std::vector<float> logits;                ///< out: [rows that asked][vocabulary], in the order of the slices
+    const std::atomic<bool>* stop =
+        nullptr;                ///< looked at between layers; a stopped step's pages must be discarded
+    std::vector<float> logits;  ///< out: [rows that asked][vocabulary], in the order of the slices
 };
 
 enum class StepOutcome : uint8_t { Done, Stopped };
 
-/// A model ready to run. Immutable once published; forward() may be called by one thread at a time (it owns a workspace).
+/// A model ready to run. Immutable once published; forward() may be called by one thread at a time (it owns a
+/// workspace).
 struct Model {
     ModelConfig config;
     KvLayout kv;
-    /// Kernels row family + activation type + KV type + version of the numerics rules; part of every cache key.
+    /// Kernels row family + activation type + KV type + version of the numerics rules; part of every cache
+    /// key.
     std::string numericsId;
     uint32_t maxRows = 512;  ///< most rows (tokens of all slices together) in one step
     std::function<StepOutcome(Step& step, platform::Team& team)> forward;

@@ -1,0 +1,203 @@
+#include "engine/model/load.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "engine/model/family.h"
+#include "engine/model/pass.h"
+#include "engine/model/rope.h"
+#include "engine/model/workspace.h"
+#include "engine/residency/plan.h"
+#include "engine/residency/weights.h"
+
+namespace conclave::engine::model {
+namespace {
+
+using base::Result;
+using formats::TensorDirectory;
+using kernels::Activation;
+using quant::Format;
+
+constexpr size_t kLeastThreads = 16;  // scratch is there for so many workers even on a smaller machine
+
+/// A loaded model's state: everything that forward() needs between two steps.
+struct Running {
+    ModelConfig config;
+    const kernels::Kernels* kernels;
+    kernels::KvType kvType;
+    residency::Weights weights;
+    std::vector<Activation> activations;  // by MatrixId
+    std::vector<double> frequencies;      // of the rotation
+    Workspace buffers;
+    Layers layers;
+    uint32_t maxRows;
+};
+
+// --- the plan
+// ------------------------------------------------------------------------------------------------
+
+/// In exact mode both halves of kv_b are float32, like everything that is computed from weights.
+Format absorbedExactly(Format) {
+    return Format::F32;
+}
+
+/// In production they stay as near to the weights as a format with a fast product allows.
+Format absorbedForSpeed(Format stored) {
+    if (quant::info(stored).blockValues > 1) return Format::Q8_0;
+    return stored == Format::BF16 ? Format::BF16 : Format::F32;
+}
+
+/// Tensors that may lie in a file unused.
+bool isLeftOver(std::string_view name, const ModelConfig& c, const TensorList& tensors) {
+    if (name.ends_with("rotary_emb.inv_freq") || name.ends_with(".attn_rot_embd.weight") ||
+        name == "rope_freqs.weight")
+        return true;
+    if (c.tiedEmbeddings && name == "lm_head.weight")
+        return true;  // a copy of the embedding, which transformers ignores too
+    const bool hf = tensors.naming() == Naming::HuggingFace;
+    const std::string prefix = hf ? "model.layers." : "blk.";
+    for (uint32_t layer = c.layers; layer < c.layers + c.predictionLayers; ++layer)
+        if (name.starts_with(prefix + std::to_string(layer) + ".")) return true;
+    // Some converters write kv_b whole and in halves.
+    const std::optional<NameNumbers> kvB =
+        hf ? std::nullopt : matchName("blk.{layer}.attn_kv_b.weight", name);
+    return kvB && tensors.has(Role::LatentKey, kvB->layer);
+}
+
+void warnOfSkipped(const residency::Plan& plan, ModelConfig& c) {
+    std::vector<std::string> names = plan.skipped;
+    std::erase(names, "rope_freqs.weight");  // read with the configuration
+    if (names.empty()) return;
+    const std::string what =
+        c.predictionLayers > 0 ? "multi-token-prediction layers and other left-overs" : "left-overs";
+    c.warnings.push_back("skipped " + std::to_string(names.size()) +
+                         (names.size() == 1 ? " tensor" : " tensors") + " that answering does not need (" +
+                         what + "), such as " + names.front());
+}
+
+// --- activations
+// ---------------------------------------------------------------------------------------------
+
+Activation activationOf(ActivationChoice choice, const kernels::Kernels& kernels, Format format) {
+    switch (choice) {
+    case ActivationChoice::Exact:
+        return Activation::F32;
+    case ActivationChoice::Preferred:
+        return kernels.preferred(format);
+    case ActivationChoice::BF16:
+        return kernels::appliedActivation(format, Activation::BF16);
+    case ActivationChoice::Int8:
+        return kernels::appliedActivation(format, Activation::Int8);
+    }
+    return Activation::F32;
+}
+
+std::string numericsIdOf(const LoadOptions& options) {
+    constexpr std::string_view kChoices[] = {"f32", "preferred", "bf16", "int8"};
+    return std::string(options.kernels->family) + "/" +
+           std::string(kChoices[static_cast<size_t>(options.activations)]) + "/" +
+           (options.kv == kernels::KvType::F32 ? "f32" : "f16") + "/" +
+           std::to_string(kernels::kNumericsVersion);
+}
+
+// --- forward
+// -------------------------------------------------------------------------------------------------
+
+/// Lists the rows of all slices and checks what the caller promised.
+void listRows(Running& m, const Step& step) {
+    Workspace& b = m.buffers;
+    b.tokens.clear();
+    b.places.clear();
+    for (const Slice& slice : step.slices) {
+        CONCLAVE_CHECK(b.tokens.size() + slice.tokens.size() <= m.maxRows);
+        const size_t end = slice.start + slice.tokens.size();
+        CONCLAVE_CHECK(slice.pages.size() * kernels::kPagePositions >= end);
+        for (size_t i = 0; i < slice.tokens.size(); ++i) {
+            CONCLAVE_CHECK(toInt(slice.tokens[i]) >= 0 &&
+                           static_cast<uint32_t>(toInt(slice.tokens[i])) < m.config.vocabulary);
+            b.tokens.push_back(slice.tokens[i]);
+            b.places.push_back({slice.start + static_cast<uint32_t>(i), slice.pages.data()});
+        }
+    }
+}
+
+StepOutcome runStep(Running& m, Step& step, platform::Team& team) {
+    CONCLAVE_CHECK(team.size() <= m.buffers.threads);
+    listRows(m, step);
+    Pass pass{.config = m.config,
+              .kernels = *m.kernels,
+              .weights = m.weights,
+              .activations = m.activations,
+              .kvType = m.kvType,
+              .buffers = m.buffers,
+              .step = step,
+              .launch = {&team, m.buffers.scratch, m.buffers.scratchBytes},
+              .rows = static_cast<uint32_t>(m.buffers.tokens.size()),
+              .adapters = {}};
+    step.logits.clear();
+    if (pass.rows == 0) return StepOutcome::Done;
+    fillRope(m.frequencies, m.config.rope.attentionFactor, m.buffers.places, m.buffers.cosines,
+             m.buffers.sines);
+    return m.layers(pass) ? StepOutcome::Done : StepOutcome::Stopped;
+}
+
+// --- loading
+// -------------------------------------------------------------------------------------------------
+
+Result<std::shared_ptr<const Model>> load(ModelConfig config, const TensorDirectory& tensors, Naming naming,
+                                          LoadOptions options) {
+    if (options.kernels == nullptr) {
+        CONCLAVE_TRY(options.kernels, kernels::selectKernels(""));
+    }
+    const Family& family = familyOf(config);
+    const bool exact = options.activations == ActivationChoice::Exact;
+    TensorList list(tensors, naming, family.names, exact ? absorbedExactly : absorbedForSpeed);
+    Layers layers = family.build(config, list);
+
+    residency::PlanOptions planning{config.scaleBlockRows, config.scaleBlockCols,
+                                    [&](std::string_view name) { return isLeftOver(name, config, list); }};
+    CONCLAVE_TRY(const residency::Plan plan, residency::makePlan(tensors, list.requests(), planning));
+    warnOfSkipped(plan, config);
+    const auto report = [&](uint64_t done, uint64_t total) {
+        if (options.progress) options.progress("read weights", done, total);
+    };
+    CONCLAVE_TRY(residency::Weights weights, residency::loadWeights(plan, tensors, report));
+
+    std::vector<Activation> activations;
+    for (size_t i = 0; i < plan.places.size(); ++i)
+        // A router that rounds its input chooses other experts: it is exact in every mode.
+        activations.push_back(
+            list.roles()[i] == Role::Router
+                ? Activation::F32
+                : activationOf(options.activations, *options.kernels, plan.places[i].format));
+    const size_t threads = std::max<size_t>(platform::availableThreads(), kLeastThreads);
+    CONCLAVE_TRY(Workspace buffers, Workspace::make(config, *options.kernels, options.maxRows, threads));
+
+    auto model = std::make_shared<Model>();
+    model->config = config;
+    model->kv = {options.kv,
+                 config.layers * kernels::kPagePositions * kvBytesPerPosition(config, options.kv)};
+    model->numericsId = numericsIdOf(options);
+    model->maxRows = options.maxRows;
+    const std::vector<double> frequencies = inverseFrequencies(config.rope);
+    const auto running = std::make_shared<Running>(
+        Running{config, options.kernels, options.kv, std::move(weights), std::move(activations), frequencies,
+                std::move(buffers), std::move(layers), options.maxRows});
+    model->forward = [running](Step& step, platform::Team& team) { return runStep(*running, step, team); };
+    return std::shared_ptr<const Model>(std::move(model));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Model>> loadModel(const formats::HfFolder& folder, const LoadOptions& options) {
+    CONCLAVE_TRY(ModelConfig config, configFromHf(folder));
+    return load(std::move(config), folder.tensors, Naming::HuggingFace, options);
+}
+
+Result<std::shared_ptr<const Model>> loadModel(const formats::GgufFile& file, const LoadOptions& options) {
+    CONCLAVE_TRY(ModelConfig config, configFromGguf(file));
+    return load(std::move(config), file.tensors(), Naming::Gguf, options);
+}
+
+}  // namespace conclave::engine::model

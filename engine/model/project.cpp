@@ -1,0 +1,70 @@
+#include "engine/model/project.h"
+
+#include <algorithm>
+
+#include "engine/model/pass.h"
+
+namespace conclave::engine::model {
+namespace {
+
+/// The rows of `part` that lie in `group`, as [first, last) rows of x. Rows of the step ascend inside a part,
+/// so that a run of the step is a run of the part.
+std::pair<uint32_t, uint32_t> rowsIn(const Part& part, const AdapterRows& group) {
+    const uint32_t end = group.firstRow + group.rows;
+    if (part.stepRows == nullptr) {
+        const uint32_t first = std::max(part.firstRow, group.firstRow),
+                       last = std::min(part.firstRow + part.rows, end);
+        return {first, std::max(first, last)};
+    }
+    const uint32_t* begin = part.stepRows + part.firstRow;
+    const auto at = [&](uint32_t row) {
+        return static_cast<uint32_t>(std::lower_bound(begin, begin + part.rows, row) - part.stepRows);
+    };
+    return {at(group.firstRow), at(end)};
+}
+
+void addAdapter(Pass& pass, const AdapterRows& group, const Part& part, MatrixId id, kernels::ConstRows x,
+                kernels::Rows y) {
+    const auto found = group.adapter->factors.find({id, part.matrix});
+    const auto [first, last] = rowsIn(part, group);
+    if (found == group.adapter->factors.end() || first == last) return;
+    const LowRank& factors = found->second;
+    pass.kernels.lowRank(pass.launch, {.a = factors.a,
+                                       .b = factors.b,
+                                       .scale = factors.scale,
+                                       .firstRow = first,
+                                       .rows = last - first,
+                                       .xColumn = part.xColumn,
+                                       .yColumn = part.yColumn,
+                                       .x = x,
+                                       .y = y});
+}
+
+}  // namespace
+
+void project(Pass& pass, std::span<const Part> parts, MatrixId id, kernels::ConstRows x, kernels::Rows y) {
+    CONCLAVE_CHECK(id != MatrixId::None);
+    std::vector<kernels::MatmulGroup>& groups = pass.buffers.groups;
+    groups.clear();
+    for (const Part& part : parts) {
+        const kernels::MatrixView w = pass.weights.matrix(static_cast<size_t>(id), part.matrix);
+        CONCLAVE_CHECK(part.firstRow + part.rows <= x.rows && part.firstRow + part.rows <= y.rows);
+        CONCLAVE_CHECK(part.xColumn + w.cols <= x.cols && part.yColumn + w.rows <= y.cols);
+        groups.push_back({.w = w,
+                          .firstRow = part.firstRow,
+                          .rows = part.rows,
+                          .xColumn = part.xColumn,
+                          .yColumn = part.yColumn});
+    }
+    pass.kernels.matmul(pass.launch, groups, x, y, pass.activations[static_cast<size_t>(id)]);
+    for (const AdapterRows& group : pass.adapters)
+        for (const Part& part : parts)
+            addAdapter(pass, group, part, id, x, y);
+}
+
+void project(Pass& pass, MatrixId id, kernels::ConstRows x, kernels::Rows y) {
+    const Part whole{.rows = x.rows};
+    project(pass, {&whole, 1}, id, x, y);
+}
+
+}  // namespace conclave::engine::model
