@@ -1,0 +1,172 @@
+// The commands that need no engine, run as a person runs them.
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/engine/cli/program.h"
+
+namespace conclave::tests {
+namespace {
+
+using nlohmann::json;
+
+const std::string kFixtures = std::string(CONCLAVE_SOURCE_DIR) + "/tests/fixtures";
+const std::string kTiny = kFixtures + "/models/llama-tiny";
+
+json readJson(const std::string& path) {
+    std::ifstream file(path);
+    return json::parse(file);
+}
+
+/// One sentence on standard error, nothing on standard output, exit code 2.
+void expectSentence(const Ended& ended, const std::string& part) {
+    EXPECT_EQ(ended.code, 2) << ended.error;
+    EXPECT_EQ(ended.out, "");
+    EXPECT_NE(ended.error.find(part), std::string::npos) << ended.error;
+    EXPECT_EQ(std::count(ended.error.begin(), ended.error.end(), '\n'), 1) << ended.error;
+}
+
+TEST(Tokenize, GivesTheIdsOfTheGoldenPromptsByteForByte) {
+    const Home home;
+    for (const std::string& model : {kTiny, kTiny + "/model.gguf"}) {
+        for (const json& prompt : readJson(kTiny + "/golden.json")) {
+            std::string expected;
+            const std::vector<int> ids = prompt["ids"];
+            for (size_t i = 1; i < ids.size(); ++i)  // without the beginning-of-text token
+                expected += (i > 1 ? " " : "") + std::to_string(ids[i]);
+            const Ended ended = home.conclave({"tokenize", model}, prompt["prompt"]);
+            EXPECT_EQ(ended.code, 0) << ended.error;
+            EXPECT_EQ(ended.out, expected + "\n");
+            const Ended special = home.conclave({"tokenize", model, "--special"}, prompt["prompt"]);
+            EXPECT_EQ(special.out, std::to_string(ids[0]) + " " + expected + "\n");
+        }
+    }
+}
+
+TEST(Tokenize, ReadsAFileAndKeepsControlTokensPlainUnlessAsked) {
+    const Home home;
+    const std::string file = home.write("text", "<｜User｜>");
+    const Ended plain = home.conclave({"tokenize", "starter", file, "--json"});
+    EXPECT_GT(json::parse(plain.out)["tokens"].size(), 1u) << plain.error;
+    const Ended special = home.conclave({"tokenize", "starter", file, "--json", "--special"});
+    EXPECT_EQ(json::parse(special.out)["tokens"].size(), 2u) << special.error;
+}
+
+TEST(Tokenize, RefusesTextThatIsNotUtf8) {
+    const Home home;
+    expectSentence(home.conclave({"tokenize", "starter"}, "ab\xFF"), "UTF-8");
+}
+
+TEST(Template, PrintsTheTextAlone) {
+    const Home home;
+    const std::string input =
+        R"({"messages": [{"role": "user", "content": "Hi"}], "add_generation_prompt": true})";
+    const Ended ended = home.conclave({"template", "starter", "--input", "-"}, input);
+    EXPECT_EQ(ended.code, 0) << ended.error;
+    EXPECT_EQ(ended.out, "<｜begin▁of▁sentence｜><｜User｜>Hi<｜Assistant｜>");
+    const std::string file = home.write("t.jinja", "{{ strftime_now('%d %b %Y') }} {{ x }}");
+    const Ended clock = home.conclave({"template", file, "--input", home.write("case.json", R"({"x": 7})"),
+                                       "--now", "2026-11-23T09:30:00"});
+    EXPECT_EQ(clock.out, "23 Nov 2026 7") << clock.error;
+}
+
+TEST(Template, SaysWhereATemplateIsWrong) {
+    const Home home;
+    const std::string file = home.write("t.jinja", "line one\n{% if %}");
+    expectSentence(home.conclave({"template", file, "--input", "-"}, "{}"), "line 2");
+    expectSentence(home.conclave({"template", file, "--input", "-"}, "{,}"), "JSON");
+    expectSentence(home.conclave({"template", file, "--input", "-", "--now", "yesterday"}, "{}"), "--now");
+}
+
+TEST(Show, DescribesFoldersAndFilesAlike) {
+    const Home home;
+    const json folder = json::parse(home.conclave({"show", kTiny, "--json"}).out);
+    const json file = json::parse(home.conclave({"show", kTiny + "/model.gguf", "--json"}).out);
+    for (const char* key :
+         {"family", "layers", "hidden", "vocabulary", "context", "heads", "kv_heads", "tokens"})
+        EXPECT_EQ(folder[key], file[key]) << key;
+    const json starter = json::parse(home.conclave({"show", "starter", "--json"}).out);
+    EXPECT_EQ(starter["experts"], 64);
+    EXPECT_EQ(starter["chosen_experts"], 2);
+    EXPECT_NEAR(starter["parameters"].get<double>(), 11.46e6, 0.1e6);
+    EXPECT_NEAR(starter["active_parameters"].get<double>(), 1.94e6, 0.05e6);
+}
+
+TEST(Models, ListsTheStarterWithoutStartingAnEngine) {
+    const Home home;
+    const Ended ended = home.conclave({"models", "--json"});
+    ASSERT_EQ(ended.code, 0) << ended.error;
+    const json rows = json::parse(ended.out);
+    EXPECT_TRUE(
+        std::any_of(rows.begin(), rows.end(), [](const json& row) { return row["id"] == "starter"; }));
+    EXPECT_FALSE(std::filesystem::exists(home.path("run/conclave/engine.sock")));
+}
+
+TEST(Doctor, LooksAtTheMachine) {
+    const Home home;
+    const Ended ended = home.conclave({"doctor", "--json"});
+    EXPECT_EQ(ended.code, 0) << ended.out << ended.error;
+    const json report = json::parse(ended.out);
+    EXPECT_GT(report["machine"]["memory_bytes"].get<uint64_t>(), uint64_t{1} << 28);
+    EXPECT_EQ(report["machine"]["kernels"].back()["name"], "reference");
+    EXPECT_EQ(report["environment"]["XDG_CACHE_HOME"], home.path("cache"));
+}
+
+TEST(Check, PassesFailsAndRefusesWithItsThreeExitCodes) {
+    const Home home;
+    const Ended good = home.conclave({"check", kTiny, "--json"});
+    EXPECT_EQ(good.code, 0) << good.out << good.error;
+    const json report = json::parse(good.out);
+    EXPECT_TRUE(report["pass"].get<bool>());
+    EXPECT_LE(report["max_logit_error"].get<double>(), 2e-3);
+    // Golden files of the same shape from another model.
+    const Ended other =
+        home.conclave({"check", kTiny, "--golden", kFixtures + "/models/qwen2-tiny", "--json"});
+    EXPECT_EQ(other.code, 1) << other.out << other.error;
+    EXPECT_FALSE(json::parse(other.out)["pass"].get<bool>());
+    expectSentence(home.conclave({"check", kTiny, "--golden", home.folder()}), "golden");
+    expectSentence(home.conclave({"check", kTiny, "--kernels", "abacus"}), "abacus");
+    expectSentence(home.conclave({"check", kTiny, "--threads", "100000"}), "--threads");
+}
+
+TEST(Import, MakesAFileThatChecks) {
+    const Home home;
+    const std::string out = home.path("tiny.gguf");
+    const Ended imported = home.conclave({"import", kTiny, out});
+    ASSERT_EQ(imported.code, 0) << imported.error;
+    const Ended checked = home.conclave({"check", out, "--golden", kTiny, "--json"});
+    EXPECT_EQ(checked.code, 0) << checked.out << checked.error;
+    expectSentence(home.conclave({"import", kTiny, home.path("x.gguf"), "--quant", "q1_0"}), "q1_0");
+}
+
+TEST(Commands, RefuseWhatIsNotAModelInOneSentence) {
+    const Home home;
+    home.write("folder/readme", "nothing");
+    home.write("empty.gguf", "");
+    home.write("cut.gguf", "GGUF\x03");
+    for (const std::string& command : {"show", "tokenize", "check"}) {
+        expectSentence(home.conclave({command, "no-such-model"}), "no-such-model");
+        expectSentence(home.conclave({command, home.path("missing.gguf")}), "no such file");
+        expectSentence(home.conclave({command, home.path("folder")}), "config.json");
+        expectSentence(home.conclave({command, home.path("empty.gguf")}), "empty");
+        expectSentence(home.conclave({command, home.path("cut.gguf")}), "cut.gguf");
+        expectSentence(home.conclave({command, "/dev/zero"}), "device");
+    }
+}
+
+TEST(Commands, ExplainThemselvesWithAnExample) {
+    const Home home;
+    for (const char* command : {"run", "chat", "serve", "ps", "stop", "models", "show", "check", "tokenize",
+                                "template", "import", "doctor"}) {
+        const Ended ended = home.conclave({command, "--help"});
+        EXPECT_EQ(ended.code, 0) << command;
+        EXPECT_NE(ended.out.find("Example:\n  "), std::string::npos) << ended.out;
+    }
+    EXPECT_EQ(home.conclave({"--version"}).code, 0);
+    expectSentence(home.conclave({"juggle"}), "juggle");
+    expectSentence(home.conclave({"show"}), "model");
+}
+
+}  // namespace
+}  // namespace conclave::tests

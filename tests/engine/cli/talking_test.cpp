@@ -1,0 +1,96 @@
+// The commands that talk to an engine, which they start themselves.
+#include <filesystem>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/engine/cli/program.h"
+
+namespace conclave::tests {
+namespace {
+
+using nlohmann::json;
+
+TEST(Run, AnswersWithTheStarterAndLeavesAnEngineThatStops) {
+    const Home home;
+    const Ended first = home.conclave(
+        {"run", "starter", "Write a note: Tell Ann that the parcel is late.", "--temperature", "0"});
+    ASSERT_EQ(first.code, 0) << first.error;
+    EXPECT_GT(first.out.size(), 2u);
+    const Ended again = home.conclave({"run", "starter", "Write a note: Tell Ann that the parcel is late.",
+                                       "--temperature", "0", "--json"});
+    ASSERT_EQ(again.code, 0) << again.error;
+    const json answer = json::parse(again.out);
+    EXPECT_EQ(answer["text"].get<std::string>() + "\n", first.out);
+    EXPECT_EQ(answer["finish"], "stop");
+    EXPECT_GT(answer["usage"]["completion_tokens"].get<int>(), 0);
+
+    const json engine = json::parse(home.conclave({"ps", "--json"}).out);
+    EXPECT_EQ(engine["models"][0]["id"], "starter");
+    EXPECT_EQ(home.conclave({"stop"}).code, 0);
+    EXPECT_EQ(home.conclave({"stop"}).code, 2);
+    EXPECT_EQ(home.conclave({"ps"}).code, 2);
+}
+
+TEST(Run, TheSameSeedGivesTheSameWords) {
+    const Home home;
+    const std::vector<std::string> words{"run", "starter",      "Hello", "--temperature",
+                                         "1",   "--max-tokens", "24",    "--seed"};
+    auto with = [&](const char* seed) {
+        auto all = words;
+        all.push_back(seed);
+        return home.conclave(all).out;
+    };
+    const std::string seven = with("7");
+    EXPECT_EQ(with("7"), seven);
+    EXPECT_NE(with("8") + with("9"), seven + seven);
+}
+
+TEST(Run, RefusesValuesOutOfRangeWithFieldValueAndRange) {
+    const Home home;
+    const Ended ended = home.conclave({"run", "starter", "Hello", "--temperature", "9"});
+    EXPECT_EQ(ended.code, 2);
+    EXPECT_NE(ended.error.find("temperature"), std::string::npos) << ended.error;
+    EXPECT_NE(ended.error.find("9"), std::string::npos) << ended.error;
+    EXPECT_EQ(home.conclave({"run", "nobody", "Hello"}).code, 2);
+}
+
+TEST(Run, AModelByPathIsLoadedUnderAName) {
+    const Home home;
+    const std::string path = std::string(CONCLAVE_SOURCE_DIR) + "/tests/fixtures/models/llama-tiny";
+    const Ended ended = home.conclave({"run", path, "x", "--raw", "--max-tokens", "4", "--temperature", "0"});
+    EXPECT_EQ(ended.code, 0) << ended.error;
+    const json rows = json::parse(home.conclave({"models", "--json"}).out);
+    EXPECT_TRUE(std::any_of(rows.begin(), rows.end(), [](const json& row) {
+        return row["id"] == "llama-tiny" && row["loaded"] == true;
+    }));
+}
+
+TEST(Chat, TalksLineByLineAndRemembersWhatWasSaid) {
+    const Home home;
+    const std::string script =
+        "Hello\n\"\"\"\nWrite a note:\nTell Ann that the parcel is late.\n\"\"\"\n/clear\nHello\n/exit\n";
+    const Ended ended =
+        home.conclave({"chat", "starter", "--temperature", "0", "--max-tokens", "40"}, script);
+    ASSERT_EQ(ended.code, 0) << ended.error;
+    std::vector<std::string> lines;
+    for (size_t at = 0, end; (end = ended.out.find('\n', at)) != std::string::npos; at = end + 1)
+        lines.push_back(ended.out.substr(at, end - at));
+    ASSERT_GE(lines.size(), 3u) << ended.out;
+    EXPECT_EQ(lines.front(), lines.back());  // the same question in a new conversation
+    EXPECT_NE(ended.error.find("starter model"), std::string::npos) << ended.error;  // says that it is tiny
+}
+
+TEST(Serve, RefusesFlagsThatCannotBeMet) {
+    const Home home;
+    for (const std::vector<std::string>& words : {std::vector<std::string>{"serve", "--threads", "100000"},
+                                                  {"serve", "--kernels", "abacus"},
+                                                  {"serve", "--kv-memory", "1"},
+                                                  {"serve", "--socket", "/tmp/" + std::string(200, 'x')}}) {
+        const Ended ended = home.conclave(words);
+        EXPECT_EQ(ended.code, 2) << words[1] << ended.error;
+        EXPECT_FALSE(ended.error.empty());
+    }
+}
+
+}  // namespace
+}  // namespace conclave::tests
