@@ -1,5 +1,8 @@
 #include "engine/protocol/models.h"
 
+#include <charconv>
+#include <limits>
+
 #include "engine/protocol/errors.h"
 #include "engine/protocol/fields.h"
 
@@ -109,6 +112,38 @@ base::Result<LoadEvent> readLoadEvent(std::string_view event, std::string_view d
         for (const Json& warning : *warnings)
             if (warning.is_string()) ready.warnings.push_back(warning.get<std::string>());
     return LoadEvent(std::move(ready));
+}
+
+std::string modelTarget(std::string_view prefix, std::string_view id) {
+    constexpr std::string_view kDigits = "0123456789ABCDEF";
+    std::string out(prefix);
+    for (const char c : id) {
+        const auto byte = static_cast<unsigned char>(c);
+        const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                           std::string_view("-._~:@+").find(c) != std::string_view::npos;
+        if (plain)
+            out.push_back(c);
+        else
+            out.append({'%', kDigits[byte >> 4], kDigits[byte & 15]});
+    }
+    return out;
+}
+
+std::string modelInTarget(std::string_view encoded) {
+    std::string out;
+    for (size_t i = 0; i < encoded.size(); ++i) {
+        if (encoded[i] != '%') {
+            out.push_back(encoded[i]);
+            continue;
+        }
+        unsigned byte = 0;
+        const char* digits = encoded.data() + i + 1;
+        if (encoded.size() - i < 3 || std::from_chars(digits, digits + 2, byte, 16).ptr != digits + 2)
+            return {};
+        out.push_back(static_cast<char>(byte));
+        i += 2;
+    }
+    return out;
 }
 
 std::string modelUnloaded(std::string_view id) {

@@ -49,6 +49,11 @@ using LoadEvent = std::variant<LoadProgress, LoadReady, base::Error>;
 /// Errors: EngineProtocol for an event that is none of the three.
 base::Result<LoadEvent> readLoadEvent(std::string_view event, std::string_view data);
 
+/// `prefix` and the name of a model as the path of a request: what a path cannot hold is percent-encoded.
+std::string modelTarget(std::string_view prefix, std::string_view id);
+/// The name in such a path; empty where an escape is broken.
+std::string modelInTarget(std::string_view encoded);
+
 /// Answer of DELETE /conclave/v1/models/{id}.
 std::string modelUnloaded(std::string_view id);
 

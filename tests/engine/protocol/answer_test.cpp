@@ -141,6 +141,14 @@ TEST(Models, LoadEventsGoThereAndBack) {
     EXPECT_FALSE(readLoadEvent(kReadyEvent, "nonsense").ok());
 }
 
+TEST(Models, NamesInPathsAreEncoded) {
+    for (const char* name : {"starter", "a b", "a/b", "模型-1.gguf", "50%", "q?x#y"})
+        EXPECT_EQ(modelInTarget(modelTarget("", name)), name);
+    EXPECT_EQ(modelTarget("/v1/models/", "a b"), "/v1/models/a%20b");
+    for (const char* broken : {"%", "%4", "%zz", "a%-1"})
+        EXPECT_EQ(modelInTarget(broken), "") << broken;
+}
+
 TEST(EngineInfo, GoesThereAndBack) {
     EngineInfo info;
     info.version = "1.2.3";
