@@ -13,8 +13,9 @@ FloatRows floatRows(const MatrixView& w, size_t first, size_t count, float* tile
         loops().decode(w.format, data, w.cols, out);
         if (w.format != quant::Format::F8E4M3) continue;
         const float* scales = w.scales + (first + r) / w.scaleRows * w.scaleStride;
-        for (size_t c = 0; c < w.cols; ++c)
-            out[c] *= scales[c / w.scaleCols];
+        for (size_t c = 0; c < w.cols; ++scales)
+            for (const size_t end = std::min<size_t>(w.cols, c + w.scaleCols); c < end; ++c)
+                out[c] *= *scales;
     }
     return {tile, w.cols};
 }

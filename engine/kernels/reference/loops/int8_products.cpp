@@ -6,6 +6,7 @@ namespace {
 
 CONCLAVE_INLINE float dot(const int8_t* w, const int8_t* x, int count) {
     int32_t sum = 0;
+#pragma GCC unroll 1
     for (int i = 0; i < count; ++i)
         sum += static_cast<int32_t>(w[i]) * static_cast<int32_t>(x[i]);
     return static_cast<float>(sum);  // at most 32 * 128 * 127: exact
