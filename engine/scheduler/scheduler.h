@@ -26,8 +26,10 @@ struct Usage {
 struct SequenceEvent {
     enum class Kind : uint8_t { Text, Finished } kind = Kind::Text;
     base::SequenceId sequence{};
-    std::string text;                    ///< whole UTF-8 characters, without stop strings and control tokens
-    std::vector<base::TokenId> tokens;   ///< the ids this text came from (may be empty while text is held back)
+    std::string text;  ///< whole UTF-8 characters, without stop strings and control tokens
+    /// The ids this text came from (none where it was only held back before). Finished: those that gave no
+    /// text, such as the end token, which counts as generated.
+    std::vector<base::TokenId> tokens;
     FinishReason reason = FinishReason::Stop;  ///< Finished
     std::optional<std::string> stopString;     ///< Finished by this one
     Usage usage;                               ///< Finished
@@ -38,11 +40,14 @@ struct GenerationRequest {
     base::OwnerId owner{};
     base::Priority priority = base::Priority::Chat;
     std::shared_ptr<const library::LoadedModel> model;
-    std::vector<base::TokenId> prompt;        ///< at least one
+    std::vector<base::TokenId> prompt;  ///< at least one
     sampling::SamplerOptions sampling;
-    std::optional<uint32_t> maxTokens;        ///< none: up to the context
+    uint32_t choice = 0;  ///< which of several answers to one prompt and seed this is
+    std::optional<uint32_t>
+        maxTokens;  ///< none: up to the context; 0: the prompt is computed, nothing generated
     std::vector<std::string> stop;
-    /// Called on the scheduler's thread: must be quick and must not call the scheduler. After Finished it is released.
+    /// Called on the scheduler's thread: must be quick and must not call the scheduler. After Finished it is
+    /// released.
     std::function<void(const SequenceEvent&)> onEvent;
 };
 
@@ -56,30 +61,44 @@ struct SequenceInfo {
 };
 
 struct SchedulerOptions {
-    size_t threads = 0;                 ///< 0 = platform::defaultThreads()
-    uint64_t kvBytes = 0;               ///< budget of pages; 0 = a quarter of what is available now
-    uint32_t context = 0;               ///< cap on the model's context; 0 = the model's own
-    uint32_t maxSequences = 64;         ///< running at once; more wait
-    uint32_t chunk = 256;               ///< most prompt tokens of one sequence in a step
+    size_t threads = 0;          ///< 0 = platform::defaultThreads()
+    uint64_t kvBytes = 0;        ///< budget of pages; 0 = a quarter of what is available now
+    uint32_t context = 0;        ///< cap on the model's context; 0 = the model's own
+    uint32_t maxSequences = 64;  ///< running at once; more wait
+    uint32_t chunk = 256;        ///< most prompt tokens of one sequence in a step
+    bool prefixCache = true;     ///< requests of one owner go on from pages that earlier ones computed
+    /// For requests without a seed, on the submitter's thread; empty = the system's random numbers.
+    std::function<uint64_t()> drawSeed{};
 };
 
-/// The one loop that owns every sequence. All public functions are thread-safe and return at once: they send the loop an
-/// event. Destroying it cancels what runs.
+/// Counters since the start, and what is stored now.
+struct SchedulerStats {
+    uint64_t steps = 0, rows = 0, generatedTokens = 0;
+    uint64_t preemptions = 0;                 ///< sequences that lost their pages for a while
+    uint64_t cachedPages = 0, evictions = 0;  ///< of the prefix cache
+    uint64_t kvBytesInUse = 0, kvBytes = 0;   ///< pages with a holder; the budget
+};
+
+/// The one loop that owns every sequence. All public functions are thread-safe and return at once: they send
+/// the loop an event. Destroying it cancels what runs.
 class Scheduler {
   public:
-    /// Errors: KvBudget, TooManyThreads, OutOfMemory.
+    /// Errors: TooManyThreads; OutOfMemory where the budget is more than is available now.
     static base::Result<std::unique_ptr<Scheduler>> start(const SchedulerOptions& options);
     ~Scheduler();
 
-    /// Errors at once: ContextExceeded (both numbers), TokenOutOfRange, BadArgument for an empty prompt, KvBudget when one
-    /// sequence of this model can never fit. Everything later arrives as an event.
+    /// Errors at once: ContextExceeded (both numbers), TokenOutOfRange, BadArgument for an empty prompt,
+    /// KvBudget when the budget holds no page of this model. Everything later arrives as an event.
     base::Result<base::SequenceId> submit(GenerationRequest request);
-    /// Ends a sequence within one step; its Finished event says Cancelled. Unknown or finished ids are ignored.
+    /// Ends a sequence within one step; its Finished event says Cancelled. Unknown or finished ids are
+    /// ignored.
     void cancel(base::SequenceId sequence);
     /// The sequences of one owner.
     std::vector<SequenceInfo> sequences(base::OwnerId owner) const;
-    /// The context a request to this model may use.
+    /// The context a request to this model may use: the model's own, at most SchedulerOptions::context and
+    /// what the budget of pages holds, so that one sequence alone always fits.
     uint32_t contextOf(const library::LoadedModel& model) const;
+    SchedulerStats stats() const;
     size_t threads() const;
 
   private:

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <variant>
+#include <vector>
+
+#include "engine/base/ids.h"
+#include "engine/scheduler/scheduler.h"
+
+namespace conclave::engine::scheduler {
+
+// The closed set of what the loop can be told.
+struct Submit {
+    base::SequenceId id{};
+    uint64_t seed = 0;
+    uint32_t limit = 0;  ///< most tokens that may be generated
+    GenerationRequest request;
+};
+struct Cancel {
+    base::SequenceId id{};
+};
+struct Shutdown {};
+using Event = std::variant<Submit, Cancel, Shutdown>;
+
+/// All that other threads share with the loop: events go in, what the loop publishes about itself comes out,
+/// and a step that works only for cancelled sequences is told to stop. Thread-safe.
+class Inbox {
+  public:
+    void send(Event event);
+
+    // For the loop.
+
+    /// What has been sent, in order. With `wait` it sleeps until there is something.
+    std::vector<Event> take(bool wait);
+    /// From now on a step works for these sequences; it is stopped as soon as all of them are cancelled, or
+    /// at shutdown.
+    void beginStep(std::vector<base::SequenceId> sequences);
+    void endStep();
+    const std::atomic<bool>& stop() const { return stop_; }
+    void publish(std::vector<SequenceInfo> infos, const SchedulerStats& stats);
+
+    // For everyone.
+
+    std::vector<SequenceInfo> sequences(base::OwnerId owner) const;
+    SchedulerStats stats() const;
+
+  private:
+    void noteEnd(const Event& event);
+
+    mutable std::mutex mutex_;
+    std::condition_variable arrived_;
+    std::vector<Event> events_;
+    std::vector<base::SequenceId> inStep_;  ///< of the running step, not cancelled
+    bool stepRuns_ = false;
+    std::atomic<bool> stop_{false};
+    std::vector<SequenceInfo> infos_;
+    SchedulerStats stats_;
+};
+
+SequenceInfo infoOf(const Submit& submit);
+
+}  // namespace conclave::engine::scheduler

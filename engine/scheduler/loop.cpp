@@ -1,0 +1,338 @@
+#include "engine/scheduler/loop.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/sampling/sampler.h"
+
+namespace conclave::engine::scheduler {
+namespace {
+
+/// Pages a sequence should find before it is admitted: for what is to be computed and one more to grow into.
+uint32_t pagesToStart(const Sequence& sequence) {
+    const size_t most = sequence.request.prompt.size() + sequence.answer.limit();
+    return pagesFor(std::min(sequence.tokens.size() + kPagePositions, most));
+}
+
+}  // namespace
+
+Loop::Loop(const SchedulerOptions& options, size_t threads, uint64_t kvBytes, Inbox& inbox)
+    : options_(options), inbox_(inbox), team_(threads), pool_(kvBytes), cache_(pool_) {}
+
+void Loop::run() {
+    while (true) {
+        for (Event& event : inbox_.take(sequences_.empty())) {
+            if (std::holds_alternative<Shutdown>(event)) {
+                while (!sequences_.empty())
+                    finish(*sequences_.back(), FinishReason::Cancelled);
+                return;
+            }
+            if (auto* submit = std::get_if<Submit>(&event))
+                take(std::move(*submit));
+            else
+                take(std::get<Cancel>(event));
+        }
+        if (sequences_.empty()) continue;
+        admit();
+        publish();
+        step();
+    }
+}
+
+void Loop::take(Submit submit) {
+    auto sequence =
+        std::make_unique<Sequence>(submit.id, std::move(submit.request), submit.seed, submit.limit);
+    const auto place =
+        std::ranges::find_if(sequences_, [&](const auto& other) { return goesBefore(*sequence, *other); });
+    sequences_.insert(place, std::move(sequence));
+}
+
+void Loop::take(const Cancel& cancel) {
+    const auto found =
+        std::ranges::find_if(sequences_, [&](const auto& other) { return other->id == cancel.id; });
+    if (found != sequences_.end()) finish(**found, FinishReason::Cancelled);
+}
+
+// --- Admission and pages
+// --------------------------------------------------------------------------------------------
+
+std::vector<Sequence*> Loop::running() const {
+    std::vector<Sequence*> out;
+    for (const auto& sequence : sequences_)
+        if (sequence->running) out.push_back(sequence.get());
+    return out;
+}
+
+Sequence* Loop::lastAfter(const Sequence& than) const {
+    for (auto it = sequences_.rbegin(); it != sequences_.rend() && it->get() != &than; ++it)
+        if ((*it)->running) return it->get();
+    return nullptr;
+}
+
+/// What the admitted sequences will still take of the room for the tokens they have.
+uint64_t Loop::promisedBytes() const {
+    uint64_t bytes = 0;
+    for (const auto& sequence : sequences_)
+        if (sequence->running)
+            bytes += (pagesToStart(*sequence) -
+                      std::min<uint64_t>(pagesToStart(*sequence), sequence->pages.size())) *
+                     sequence->pageBytes();
+    return bytes;
+}
+
+/// The pages of the longest stored prefix of a sequence. Its last token is never among them: it is always
+/// computed, since its logits are what goes on.
+std::vector<PrefixCache::Found> Loop::storedPrefix(const Sequence& sequence) {
+    std::vector<PrefixCache::Found> out;
+    if (!options_.prefixCache) return out;
+    PrefixCache::Node node = rootOf(sequence);
+    const size_t whole = (sequence.tokens.size() - 1) / kPagePositions;
+    for (size_t page = 0; page < whole; ++page) {
+        const auto found =
+            cache_.find(node, std::span(sequence.tokens).subspan(page * kPagePositions, kPagePositions));
+        if (!found) break;
+        out.push_back(*found);
+        node = found->node;
+    }
+    return out;
+}
+
+PrefixCache::Node Loop::rootOf(const Sequence& sequence) {
+    const library::LoadedModel& model = *sequence.request.model;
+    return cache_.root({sequence.request.owner, model.model->numericsId, model.contentId});
+}
+
+/// Whether `sequence` may start now; sequences of lower priority give way to it.
+bool Loop::makeRoomFor(const Sequence& sequence) {
+    while (true) {
+        const std::vector<Sequence*> others = running();
+        uint64_t pages = pagesToStart(sequence);
+        for (const PrefixCache::Found& found : storedPrefix(sequence))
+            pages -= pool_.onlyCached(found.page) ? 0 : 1;  // shared with one that runs
+        const uint64_t wanted = promisedBytes() + pages * sequence.pageBytes();
+        if (others.empty() || (others.size() < options_.maxSequences && wanted <= pool_.room())) return true;
+        Sequence* last = lastAfter(sequence);
+        if (last == nullptr || last->request.priority == sequence.request.priority) return false;
+        preempt(*last);
+    }
+}
+
+void Loop::admit() {
+    for (const auto& sequence : sequences_) {
+        if (sequence->running) continue;
+        if (!makeRoomFor(*sequence))
+            return;  // nobody overtakes: what waits behind would keep taking the room that this one needs
+        resume(*sequence);
+    }
+}
+
+/// Starts a sequence, or starts it again, from the longest prefix that is still stored.
+void Loop::resume(Sequence& sequence) {
+    sequence.running = true;
+    sequence.admittedStep = stats_.steps;
+    for (const PrefixCache::Found& found : storedPrefix(sequence)) {
+        pool_.retain(found.page);
+        sequence.pages.push_back(found.page);
+        sequence.pageData.push_back(pool_.data(found.page));
+        sequence.nodes.push_back(found.node);
+    }
+    cache_.touch(sequence.nodes);
+    sequence.computed = static_cast<uint32_t>(sequence.pages.size()) * kPagePositions;
+    if (!std::exchange(sequence.wasAdmitted, true)) sequence.cachedTokens = sequence.computed;
+}
+
+void Loop::dropPages(Sequence& sequence) {
+    cache_.touch(sequence.nodes);
+    for (PageId page : sequence.pages)
+        pool_.release(page);
+    sequence.pages.clear();
+    sequence.pageData.clear();
+    sequence.nodes.clear();
+    sequence.computed = 0;
+}
+
+/// Takes a sequence's pages; it waits and computes the same bits again later, as far as the cache has not
+/// kept them.
+void Loop::preempt(Sequence& sequence) {
+    dropPages(sequence);
+    sequence.running = false;
+    ++stats_.preemptions;
+}
+
+/// Gives `sequence` as many pages in all, at the cost of cached pages, then of whoever comes after it. False
+/// where those before it hold the rest.
+bool Loop::reserve(Sequence& sequence, uint32_t pages) {
+    while (sequence.pages.size() < pages) {
+        if (const auto page = pool_.take(sequence.pageBytes())) {
+            sequence.pages.push_back(*page);
+            sequence.pageData.push_back(pool_.data(*page));
+        } else if (!cache_.evictOldest()) {
+            Sequence* last = lastAfter(sequence);
+            if (last == nullptr) return false;
+            preempt(*last);
+        }
+    }
+    return true;
+}
+
+/// Makes what a step has computed findable. Called once the numbers are known to be valid, for whole pages
+/// only.
+void Loop::cachePages(Sequence& sequence) {
+    if (!options_.prefixCache) return;
+    const size_t whole = sequence.computed / kPagePositions;
+    while (sequence.nodes.size() < whole) {
+        const size_t page = sequence.nodes.size();
+        const PrefixCache::Node parent = page == 0 ? rootOf(sequence) : sequence.nodes.back();
+        const auto tokens = std::span(sequence.tokens).subspan(page * kPagePositions, kPagePositions);
+        const auto found = cache_.insert(parent, tokens, sequence.pages[page]);
+        if (!found) return;
+        if (found->page !=
+            sequence.pages[page]) {  // another sequence was quicker with the same bits: share its page
+            pool_.retain(found->page);
+            pool_.release(sequence.pages[page]);
+            sequence.pages[page] = found->page;
+            sequence.pageData[page] = pool_.data(found->page);
+        }
+        sequence.nodes.push_back(found->node);
+    }
+}
+
+// --- Steps
+// ----------------------------------------------------------------------------------------------------------
+
+/// The parts of a step of these sequences (all of one model) that have pages for it.
+std::vector<BatchPart> Loop::prepare(const std::vector<Sequence*>& sequences) {
+    std::vector<BatchPart> parts = planBatch(sequences, {sequences.front()->model().maxRows, options_.chunk});
+    for (BatchPart& part : parts) {
+        Sequence& sequence = *part.sequence;
+        if (!sequence.running) continue;  // lost its pages to one before it
+        if (!reserve(sequence, pagesFor(sequence.computed + part.rows)))
+            part.rows = std::min(part.rows, static_cast<uint32_t>(sequence.pages.size()) * kPagePositions -
+                                                sequence.computed);
+    }
+    std::erase_if(parts, [](const BatchPart& part) { return !part.sequence->running || part.rows == 0; });
+    return parts;
+}
+
+/// One step of one model.
+void Loop::step() {
+    for (const std::vector<Sequence*>& sequences : modelsInOrder(running(), stats_.steps)) {
+        std::vector<Sequence*> still = sequences;
+        std::erase_if(still, [](const Sequence* sequence) { return !sequence->running; });
+        if (still.empty()) continue;
+        if (const std::vector<BatchPart> parts = prepare(still); !parts.empty()) return execute(parts);
+    }
+    // Those whose turn it was found no pages. The first of all can take every page there is: only the system
+    // can refuse it.
+    Sequence* first = running().front();
+    if (const std::vector<BatchPart> parts = prepare({first}); !parts.empty()) return execute(parts);
+    CONCLAVE_CHECK(pool_.lastFailure().has_value());
+    finish(*first, FinishReason::Failed, pool_.lastFailure());
+}
+
+void Loop::execute(const std::vector<BatchPart>& parts) {
+    model::Step step;
+    std::vector<base::SequenceId> ids;
+    std::vector<Sequence*> asking;
+    for (const BatchPart& part : parts) {
+        Sequence& sequence = *part.sequence;
+        const bool reachesEnd = part.rows == sequence.todo();
+        model::Slice slice;
+        slice.tokens = std::span(sequence.tokens).subspan(sequence.computed, part.rows);
+        slice.start = sequence.computed;
+        slice.pages = sequence.pageData;
+        slice.logits = reachesEnd ? model::Slice::Logits::Last : model::Slice::Logits::None;
+        step.slices.push_back(slice);
+        ids.push_back(sequence.id);
+        if (reachesEnd) asking.push_back(&sequence);
+    }
+    const library::LoadedModel& model = *parts.front().sequence->request.model;
+    const std::shared_ptr<const model::Model> running =
+        model.model;  // the last sequence may end in this step
+    step.stop = &inbox_.stop();
+    inbox_.beginStep(std::move(ids));
+    const model::StepOutcome outcome = running->forward(step, team_);
+    inbox_.endStep();
+    ++stats_.steps;
+    if (outcome == model::StepOutcome::Stopped)
+        return;  // all of its sequences are cancelled; what it wrote is past `computed`
+    for (const BatchPart& part : parts) {
+        part.sequence->computed += part.rows;
+        part.sequence->lastStep = stats_.steps;
+        stats_.rows += part.rows;
+    }
+    chooseTokens(asking, step);
+}
+
+void Loop::chooseTokens(const std::vector<Sequence*>& sequences, const model::Step& step) {
+    if (sequences.empty()) return;
+    const size_t vocabulary = sequences.front()->model().config.vocabulary;
+    CONCLAVE_CHECK(step.logits.size() == sequences.size() * vocabulary);
+    std::vector<std::optional<base::Result<base::TokenId>>> chosen(sequences.size());
+    const auto choose = [&](size_t i) {
+        const Sequence& sequence = *sequences[i];
+        chosen[i] = sampling::sample(std::span(step.logits).subspan(i * vocabulary, vocabulary),
+                                     sequence.request.sampling, sequence.seed, sequence.request.choice,
+                                     sequence.tokens.size());
+    };
+    if (sequences.size() == 1)
+        choose(0);
+    else
+        team_.run([&](size_t worker, size_t workers) {
+            const platform::Range mine = platform::share(sequences.size(), worker, workers);
+            for (size_t i = mine.begin; i < mine.end; ++i)
+                choose(i);
+        });
+    for (size_t i = 0; i < sequences.size(); ++i) {
+        Sequence& sequence = *sequences[i];
+        if (!chosen[i]->ok()) {
+            finish(sequence, FinishReason::Failed, chosen[i]->error());
+            continue;
+        }
+        cachePages(sequence);
+        if (sequence.answer.limit() == 0) {  // only the prompt was to be computed
+            finish(sequence, FinishReason::Length);
+            continue;
+        }
+        sequence.tokens.push_back(**chosen[i]);
+        ++stats_.generatedTokens;
+        if (const auto reason = sequence.answer.accept(**chosen[i])) finish(sequence, *reason);
+    }
+}
+
+void Loop::finish(Sequence& sequence, FinishReason reason, std::optional<base::Error> error) {
+    dropPages(sequence);
+    const auto place =
+        std::ranges::find_if(sequences_, [&](const auto& other) { return other.get() == &sequence; });
+    CONCLAVE_CHECK(place != sequences_.end());
+    const std::unique_ptr<Sequence> kept = std::move(*place);
+    sequences_.erase(place);
+    publish();  // whoever asks after Finished does not find it any more
+    const SequenceEvent event = kept->answer.finish(reason, kept->cachedTokens, std::move(error));
+    kept->request.onEvent(event);
+}
+
+void Loop::publish() {
+    std::vector<SequenceInfo> infos;
+    for (const auto& sequence : sequences_) {
+        SequenceInfo info;
+        info.id = sequence->id;
+        info.owner = sequence->request.owner;
+        info.priority = sequence->request.priority;
+        info.model = sequence->request.model->name;
+        info.state = !sequence->running    ? SequenceInfo::State::Waiting
+                     : sequence->decodes() ? SequenceInfo::State::Decode
+                                           : SequenceInfo::State::Prefill;
+        info.promptTokens = static_cast<uint32_t>(sequence->request.prompt.size());
+        info.doneTokens = sequence->computed;
+        info.generatedTokens = sequence->answer.generated();
+        infos.push_back(std::move(info));
+    }
+    stats_.cachedPages = cache_.pages();
+    stats_.evictions = cache_.evictions();
+    stats_.kvBytesInUse = pool_.inUse();
+    stats_.kvBytes = pool_.budget();
+    inbox_.publish(std::move(infos), stats_);
+}
+
+}  // namespace conclave::engine::scheduler

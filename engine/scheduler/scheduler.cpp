@@ -1,0 +1,133 @@
+#include "engine/scheduler/scheduler.h"
+
+#include <algorithm>
+#include <atomic>
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "engine/platform/memory.h"
+#include "engine/platform/team.h"
+#include "engine/scheduler/inbox.h"
+#include "engine/scheduler/loop.h"
+#include "engine/scheduler/page_pool.h"
+
+namespace conclave::engine::scheduler {
+namespace {
+
+std::string bytesText(uint64_t bytes) {
+    constexpr uint64_t kMiB = uint64_t{1} << 20;
+    return bytes >= 10 * kMiB ? std::to_string(bytes / kMiB) + " MiB" : std::to_string(bytes) + " bytes";
+}
+
+uint64_t seedFromSystem() {
+    std::random_device device;
+    return (uint64_t{device()} << 32) | device();
+}
+
+}  // namespace
+
+struct Scheduler::State {
+    State(SchedulerOptions from, size_t threads, uint64_t kvBytes)
+        : options(std::move(from)), threads(threads), kvBytes(kvBytes),
+          loop(options, threads, kvBytes, inbox) {}
+
+    const SchedulerOptions options;
+    const size_t threads;
+    const uint64_t kvBytes;
+    std::atomic<uint64_t> lastId{0};
+    Inbox inbox;
+    Loop loop;
+    std::thread thread;
+};
+
+Scheduler::Scheduler(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+base::Result<std::unique_ptr<Scheduler>> Scheduler::start(const SchedulerOptions& options) {
+    const size_t threads = options.threads > 0 ? options.threads : platform::defaultThreads();
+    if (threads > platform::availableThreads())
+        return base::Error{base::Code::TooManyThreads,
+                           {},
+                           {},
+                           {std::to_string(threads), std::to_string(platform::availableThreads())}};
+    const uint64_t available = platform::availableMemory();
+    if (options.kvBytes > available)
+        return base::Error{base::Code::OutOfMemory,
+                           {},
+                           "--kv-memory",
+                           {bytesText(options.kvBytes) + " wanted, " + bytesText(available) + " available"}};
+    SchedulerOptions checked = options;
+    checked.maxSequences = std::max(1u, options.maxSequences);
+    checked.chunk = std::max(1u, options.chunk);
+    auto state =
+        std::make_unique<State>(checked, threads, options.kvBytes > 0 ? options.kvBytes : available / 4);
+    state->thread = std::thread([loop = &state->loop] { loop->run(); });
+    return std::unique_ptr<Scheduler>(new Scheduler(std::move(state)));
+}
+
+Scheduler::~Scheduler() {
+    state_->inbox.send(Shutdown{});
+    state_->thread.join();
+}
+
+uint32_t Scheduler::contextOf(const library::LoadedModel& model) const {
+    const uint64_t held = state_->kvBytes / std::max<size_t>(1, model.model->kv.pageBytes) * kPagePositions;
+    uint32_t context = static_cast<uint32_t>(std::min<uint64_t>(model.model->config.context, held));
+    if (state_->options.context > 0) context = std::min(context, state_->options.context);
+    return context;
+}
+
+base::Result<base::SequenceId> Scheduler::submit(GenerationRequest request) {
+    CONCLAVE_CHECK(request.model != nullptr && request.onEvent != nullptr);
+    if (request.prompt.empty())
+        return base::Error{base::Code::BadArgument, {}, "prompt", {"is empty; send at least one token"}};
+    const uint32_t vocabulary = request.model->model->config.vocabulary;
+    for (base::TokenId token : request.prompt)
+        if (base::toInt(token) < 0 || static_cast<uint32_t>(base::toInt(token)) >= vocabulary)
+            return base::Error{base::Code::TokenOutOfRange,
+                               {},
+                               "prompt",
+                               {std::to_string(base::toInt(token)), std::to_string(vocabulary - 1)}};
+    const uint32_t context = contextOf(*request.model);
+    const size_t pageBytes = request.model->model->kv.pageBytes;
+    if (context == 0)
+        return base::Error{base::Code::KvBudget,
+                           {},
+                           {},
+                           {bytesText(state_->kvBytes), request.model->name, bytesText(pageBytes)}};
+    if (request.prompt.size() > context)
+        return base::Error{base::Code::ContextExceeded,
+                           {},
+                           {},
+                           {std::to_string(request.prompt.size()), std::to_string(context)}};
+    const uint32_t left = context - static_cast<uint32_t>(request.prompt.size());
+    Submit submit;
+    submit.id = base::SequenceId{++state_->lastId};
+    submit.limit = std::min(left, request.maxTokens.value_or(left));
+    submit.seed = request.sampling.seed      ? *request.sampling.seed
+                  : state_->options.drawSeed ? state_->options.drawSeed()
+                                             : seedFromSystem();
+    submit.request = std::move(request);
+    const base::SequenceId id = submit.id;
+    state_->inbox.send(std::move(submit));
+    return id;
+}
+
+void Scheduler::cancel(base::SequenceId sequence) {
+    state_->inbox.send(Cancel{sequence});
+}
+
+std::vector<SequenceInfo> Scheduler::sequences(base::OwnerId owner) const {
+    return state_->inbox.sequences(owner);
+}
+
+SchedulerStats Scheduler::stats() const {
+    return state_->inbox.stats();
+}
+
+size_t Scheduler::threads() const {
+    return state_->threads;
+}
+
+}  // namespace conclave::engine::scheduler
