@@ -1,0 +1,125 @@
+#include "engine/offline/import.h"
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <string_view>
+
+#include "engine/formats/gguf.h"
+#include "engine/formats/hf_folder.h"
+#include "engine/formats/tokenizer_spec.h"
+#include "engine/model/config.h"
+#include "engine/offline/import_metadata.h"
+#include "engine/offline/import_tensors.h"
+#include "engine/offline/import_vocabulary.h"
+#include "engine/platform/file.h"
+
+namespace conclave::engine::offline {
+namespace {
+
+using base::Code;
+using base::Error;
+using base::Result;
+using quant::Format;
+
+constexpr Format kFormats[] = {Format::Q8_0, Format::Q4_0, Format::BF16, Format::F16};
+
+/// A destination that is there must be a GGUF file: whoever mistypes a path loses no other file.
+Result<void> checkDestination(const std::string& path) {
+    const auto refuse = [&](const char* why) { return Error{Code::BadArgument, "", path, {why}}; };
+    switch (platform::pathKind(path)) {
+    case platform::PathKind::Missing:
+        return {};
+    case platform::PathKind::Folder:
+        return refuse("is a folder; give the name of the GGUF file to write");
+    case platform::PathKind::Other:
+        return refuse("is not a regular file; give the name of the GGUF file to write");
+    case platform::PathKind::Regular:
+        break;
+    }
+    char magic[4] = {};
+    std::ifstream(path, std::ios::binary).read(magic, sizeof magic);
+    if (std::string_view(magic, sizeof magic) != "GGUF")
+        return refuse("is there already and is not a GGUF file; remove it or choose another name");
+    return {};
+}
+
+void append(Metadata& to, Metadata from) {
+    std::move(from.begin(), from.end(), std::back_inserter(to));
+}
+
+Result<formats::TokenizerSpec> readTokenizer(const formats::HfFolder& folder) {
+    if (folder.tokenizerPath.empty())
+        return Error{Code::FileNotFound, folder.path + "/tokenizer.json", "", {}};
+    std::optional<std::string> config;
+    if (folder.tokenizerConfig) config = folder.path + "/tokenizer_config.json";
+    return formats::readTokenizerJson(folder.tokenizerPath, config);
+}
+
+uint64_t bytesOf(const formats::GgufWriteTensor& tensor) {
+    uint64_t bytes = quant::rowBytes(tensor.format, tensor.shape.back());
+    for (size_t i = 0; i + 1 < tensor.shape.size(); ++i)
+        bytes *= tensor.shape[i];
+    return bytes;
+}
+
+void describeTensors(const std::vector<formats::GgufWriteTensor>& tensors, ImportReport& report) {
+    std::map<std::string, uint64_t> formats;
+    for (const formats::GgufWriteTensor& tensor : tensors) {
+        formats[std::string(quant::info(tensor.format).name)] += bytesOf(tensor);
+        report.bytes += bytesOf(tensor);
+    }
+    report.tensors = tensors.size();
+    report.formats.assign(formats.begin(), formats.end());
+    std::stable_sort(report.formats.begin(), report.formats.end(),
+                     [](const auto& a, const auto& b) { return a.second > b.second; });
+}
+
+}  // namespace
+
+std::vector<std::string> importFormats() {
+    std::vector<std::string> names;
+    for (const Format format : kFormats) {
+        std::string name(quant::info(format).name);
+        std::transform(name.begin(), name.end(), name.begin(),
+                       [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+        names.push_back(std::move(name));
+    }
+    return names;
+}
+
+Result<ImportReport> importModel(const ImportOptions& options,
+                                 const std::function<void(uint64_t done, uint64_t total)>& progress) {
+    if (options.quant &&
+        std::find(std::begin(kFormats), std::end(kFormats), *options.quant) == std::end(kFormats))
+        return Error{Code::BadArgument,
+                     "",
+                     "--quant",
+                     {std::string(quant::info(*options.quant).name) +
+                      " is not written; q8_0, q4_0, bf16 and f16 are"}};
+    CONCLAVE_TRY_VOID(checkDestination(options.destination));
+    CONCLAVE_TRY(const formats::HfFolder folder,
+                 formats::openHfFolder(options.source, formats::Weights::WithWeights));
+    CONCLAVE_TRY(const model::ModelConfig config, model::configFromHf(folder));
+    CONCLAVE_TRY(const formats::TokenizerSpec tokenizer, readTokenizer(folder));
+
+    ImportReport report;
+    report.destination = options.destination;
+    report.architecture = ggufArchitecture(config);
+    report.warnings = config.warnings;
+    CONCLAVE_TRY(ImportTensors tensors, importTensors(folder, config, options.quant));
+    describeTensors(tensors.tensors, report);
+    const Format mostly =
+        options.quant ? *options.quant : quant::fromName(report.formats.front().first).value();
+    CONCLAVE_TRY(Metadata metadata, modelKeys(folder, config, mostly));
+    CONCLAVE_TRY(Metadata sampling, samplingKeys(folder));
+    append(metadata, std::move(sampling));
+    CONCLAVE_TRY(Metadata vocabulary, vocabularyKeys(folder, tokenizer, config.vocabulary, report.warnings));
+    append(metadata, std::move(vocabulary));
+    report.fallbacks = std::move(tensors.fallbacks);
+    report.skipped = std::move(tensors.skipped);
+    CONCLAVE_TRY_VOID(formats::writeGguf(options.destination, metadata, tensors.tensors, progress));
+    return report;
+}
+
+}  // namespace conclave::engine::offline

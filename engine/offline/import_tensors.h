@@ -1,0 +1,29 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/formats/gguf.h"
+#include "engine/formats/hf_folder.h"
+#include "engine/model/config.h"
+#include "engine/quant/format.h"
+
+namespace conclave::engine::offline {
+
+/// A GGUF file's tensors, each with the way its bytes are made from the folder's.
+struct ImportTensors {
+    std::vector<formats::GgufWriteTensor> tensors;
+    std::vector<std::string>
+        fallbacks;                     ///< GGUF names of those in F16 because blocks do not divide their rows
+    std::vector<std::string> skipped;  ///< names in the folder that answering does not need
+};
+
+/// Pairs every tensor of the folder with its place in the GGUF file. The folder must outlive the result.
+/// Errors: MissingTensor, TensorShape, TensorFormat, UnusedTensor; while writing ValueOutOfRange and
+/// FileChanged.
+base::Result<ImportTensors> importTensors(const formats::HfFolder& folder, const model::ModelConfig& config,
+                                          std::optional<quant::Format> quant);
+
+}  // namespace conclave::engine::offline
