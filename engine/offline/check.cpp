@@ -203,6 +203,9 @@ std::string modeOf(const model::LoadOptions& load) {
 }  // namespace
 
 Result<CheckReport> check(const CheckOptions& options) {
+    if (const size_t most = platform::availableThreads(); options.threads > most)
+        return Error{
+            Code::TooManyThreads, "", "--threads", {std::to_string(options.threads), std::to_string(most)}};
     CheckOptions chosen = options;
     if (chosen.load.kernels == nullptr) {
         CONCLAVE_TRY(chosen.load.kernels, kernels::selectKernels(""));

@@ -12,12 +12,12 @@
 namespace conclave::engine::offline {
 
 struct CheckOptions {
-    std::string model;        ///< a folder means its safetensors, a file means itself
-    std::string golden;       ///< folder of golden.json and golden.safetensors; empty = the model's folder
-    model::LoadOptions load;  ///< kernels, activations, kv; exact by default
-    size_t threads = 0;       ///< 0 = the default team
+    std::string model;          ///< a folder means its safetensors, a file means itself
+    std::string golden{};       ///< folder of golden.json and golden.safetensors; empty = the model's folder
+    model::LoadOptions load{};  ///< kernels, activations, kv; exact by default
+    size_t threads = 0;         ///< 0 = the default team
     /// stage, done, in all; may be empty.
-    std::function<void(const std::string& stage, uint64_t done, uint64_t total)> progress;
+    std::function<void(const std::string& stage, uint64_t done, uint64_t total)> progress{};
 };
 
 /// How the engine compares with an oracle's golden files.
