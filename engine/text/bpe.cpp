@@ -34,30 +34,42 @@ void Bpe::PairTable::reserve(size_t pairs) {
         slots *= 2;
         --shift_;
     }
-    keys_.assign(slots, ~uint64_t{0});
-    merges_.assign(slots, kNone);
+    slots_.assign(slots, {0, kNone});
 }
 
-size_t Bpe::PairTable::slot(uint64_t key) const {
+size_t Bpe::PairTable::first(uint64_t key) const {
     return static_cast<size_t>((key * 0x9E3779B97F4A7C15U) >> shift_);
 }
 
 void Bpe::PairTable::add(uint32_t left, uint32_t right, uint32_t merge) {
     const uint64_t key = (uint64_t{left} << 32) | right;
-    size_t at = slot(key);
-    while (merges_[at] != kNone && keys_[at] != key)
-        at = (at + 1) & (keys_.size() - 1);
-    if (merges_[at] != kNone) return;
-    keys_[at] = key;
-    merges_[at] = merge;
+    size_t at = first(key);
+    while (slots_[at].merge != kNone && slots_[at].key != key)
+        at = (at + 1) & (slots_.size() - 1);
+    if (slots_[at].merge == kNone) slots_[at] = {key, merge};
 }
 
 uint32_t Bpe::PairTable::find(uint32_t left, uint32_t right) const {
     const uint64_t key = (uint64_t{left} << 32) | right;
-    size_t at = slot(key);
-    while (merges_[at] != kNone && keys_[at] != key)
-        at = (at + 1) & (keys_.size() - 1);
-    return merges_[at];
+    const Slot* slots = slots_.data();
+    size_t at = first(key);
+    while (slots[at].merge != kNone && slots[at].key != key)
+        at = (at + 1) & (slots_.size() - 1);
+    return slots[at].merge;
+}
+
+bool Bpe::CharacterTable::add(char32_t c, uint32_t symbol) {
+    if (c >= 0x10000) return high_.emplace(c, symbol).second;
+    if (low_.empty()) low_.assign(0x10000, kNone);
+    if (low_[c] != kNone) return false;
+    low_[c] = symbol;
+    return true;
+}
+
+uint32_t Bpe::CharacterTable::find(char32_t c) const {
+    if (c < low_.size()) return low_[c];
+    const auto known = high_.find(c);
+    return known == high_.end() ? kNone : known->second;
 }
 
 // ---- making
@@ -90,7 +102,7 @@ void Bpe::readSymbols(const TokenizerSpec& spec) {
         const char32_t first = base::nextCodePoint(text, at);
         if (at != text.size()) continue;
         if (!byteLevel_)
-            characterSymbols_.emplace(first, id);
+            characters_.add(first, id);
         else if (const auto byte = formats::alphabetToByte(first))
             byteSymbols_[*byte] = id;
     }
@@ -136,8 +148,7 @@ base::Result<void> Bpe::readScores(const TokenizerSpec& spec) {
         if (!mayBeJoined(spec, id)) continue;
         for (size_t at = 0; at < spec.tokens[id].size();) {
             const char32_t c = base::nextCodePoint(spec.tokens[id], at);
-            if (!characterSymbols_.emplace(c, vocabularySize_ + static_cast<uint32_t>(pseudo.size())).second)
-                continue;
+            if (!characters_.add(c, vocabularySize_ + static_cast<uint32_t>(pseudo.size()))) continue;
             pseudo.emplace_back();
             base::appendUtf8(pseudo.back(), c);
         }
@@ -346,15 +357,20 @@ void Bpe::toSymbols(std::string_view piece, std::vector<uint32_t>& symbols) cons
     }
     for (size_t at = 0; at < piece.size();) {
         const size_t from = at;
-        const auto known = characterSymbols_.find(base::nextCodePoint(piece, at));
-        if (known != characterSymbols_.end())
-            symbols.push_back(known->second);
+        const uint32_t symbol = characters_.find(base::nextCodePoint(piece, at));
+        if (symbol != kNone)
+            symbols.push_back(symbol);
         else
             fallBack(piece.substr(from, at - from), symbols);
     }
 }
 
 void Bpe::encode(std::string_view piece, Scratch& scratch, std::vector<base::TokenId>& out) const {
+    if (byteLevel_ && piece.size() == 1 && byteSymbols_[static_cast<unsigned char>(piece[0])] != kNone) {
+        out.push_back(
+            base::TokenId{static_cast<int32_t>(byteSymbols_[static_cast<unsigned char>(piece[0])])});
+        return;
+    }
     if (!wholePieces_.empty()) {
         const auto whole = wholePieces_.find(std::string(piece));
         if (whole != wholePieces_.end()) {

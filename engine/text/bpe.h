@@ -41,10 +41,23 @@ class Bpe {
         uint32_t find(uint32_t left, uint32_t right) const;
 
       private:
-        size_t slot(uint64_t key) const;
-        std::vector<uint64_t> keys_;
-        std::vector<uint32_t> merges_;
+        struct Slot {
+            uint64_t key;
+            uint32_t merge;
+        };
+        size_t first(uint64_t key) const;
+        std::vector<Slot> slots_;
         unsigned shift_ = 0;
+    };
+    /// A character -> its symbol.
+    class CharacterTable {
+      public:
+        bool add(char32_t c, uint32_t symbol);  ///< false where it has one already
+        uint32_t find(char32_t c) const;
+
+      private:
+        std::vector<uint32_t> low_;  // below U+10000
+        std::unordered_map<char32_t, uint32_t> high_;
     };
     class Queue;
 
@@ -61,7 +74,7 @@ class Bpe {
     uint32_t vocabularySize_ = 0;
     uint32_t unknown_ = 0;                     // kNone where there is none
     std::array<uint32_t, 256> byteSymbols_{};  // byte level: the symbol of each byte; else its <0xNN> token
-    std::unordered_map<char32_t, uint32_t> characterSymbols_;  // others
+    CharacterTable characters_;                // others
     // Symbols past the vocabulary stand for characters that are part of tokens but are none themselves.
     std::vector<std::string> pseudoSymbols_;
     PairTable pairs_;

@@ -151,6 +151,10 @@ struct PreTokenizer::Run {
 
     Result<void> cut(size_t index, std::string_view text, bool alphabet, bool atStart) {
         const Step& step = state.steps[index];
+        if (!step.search->mayMatch(text)) {
+            const bool removed = step.behavior == SplitBehavior::Removed && step.invert;
+            return removed ? Result<void>() : pass(index, text, alphabet, atStart);
+        }
         TextSearch::Scan& scan = scans[index];
         scan.begin(text);
         Joiner joiner{.behavior = step.behavior};

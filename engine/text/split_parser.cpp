@@ -21,10 +21,11 @@ bool isAsciiPunctuation(char32_t c) {
 
 }  // namespace
 
-/// Reads a pattern by recursive descent, groups multiplied out: (a|b)c becomes ac|bc, which keeps the order
-/// in which a backtracking engine tries them. Every function gives false or nothing at the first thing that
-/// is not of the shape; the caller then takes the general engine, so that being strict here costs speed and
-/// never a wrong split.
+/// Reads a pattern by recursive descent. A group at the head of an alternative is multiplied out, (a|b)c to
+/// ac|bc; behind other items it becomes a branch into what may follow, x(a|b)?c to x and then ac, bc or c:
+/// both keep the order in which a backtracking engine tries them. Every function gives false or nothing at
+/// the first thing that is not of the shape; the caller then takes the general engine, so that being strict
+/// here costs speed and never a wrong split.
 class SplitParser {
   public:
     explicit SplitParser(std::string_view pattern) : rest_(pattern) {}
@@ -70,29 +71,46 @@ class SplitParser {
         return all;
     }
 
+    /// The ways one alternative can go: more than one only where it begins with a group.
     std::optional<Alternatives> parseSequence(bool ignoreCase, size_t depth) {
-        Alternatives made{Sequence{}};
+        std::vector<Alternatives> parts;  // a single item, or the alternatives of a group
+        std::vector<bool> isGroup;
         while (!rest_.empty() && rest_.front() != '|' && rest_.front() != ')') {
             std::optional<Alternatives> part;
-            if (rest_.substr(0, 3) == "(?=" || rest_.substr(0, 3) == "(?!")
+            const bool lookahead = rest_.substr(0, 3) == "(?=" || rest_.substr(0, 3) == "(?!";
+            isGroup.push_back(!lookahead && rest_.front() == '(');
+            if (lookahead)
                 part = parseLookahead(ignoreCase);
-            else if (rest_.front() == '(')
+            else if (isGroup.back())
                 part = parseGroup(ignoreCase, depth);
             else if (take("$"))
                 part = Alternatives{{Item{.kind = Kind::LineEnd}}};
             else
                 part = parseRun(ignoreCase);
-            if (!part || made.size() * part->size() > kAlternatives) return std::nullopt;
-            Alternatives product;
-            for (const Sequence& head : made)
-                for (const Sequence& tail : *part) {
-                    product.push_back(head);
-                    product.back().insert(product.back().end(), tail.begin(), tail.end());
-                    if (product.back().size() > kItems) return std::nullopt;
-                }
-            made = std::move(product);
+            if (!part || parts.size() == kItems) return std::nullopt;
+            parts.push_back(std::move(*part));
         }
-        return made;
+        Sequence tail;
+        for (size_t i = parts.size(); i-- > 0;) {
+            if (!isGroup[i]) {
+                tail.insert(tail.begin(), parts[i].front().begin(), parts[i].front().end());
+                continue;
+            }
+            for (Sequence& way : parts[i])
+                if (!append(way, tail)) return std::nullopt;
+            if (i == 0) return std::move(parts[i]);
+            if (out_.branches_.size() == kAlternatives) return std::nullopt;
+            tail = {Item{.kind = Kind::Branch, .charClass = static_cast<uint16_t>(out_.branches_.size())}};
+            out_.branches_.push_back(std::move(parts[i]));
+        }
+        return Alternatives{std::move(tail)};
+    }
+
+    /// A branch goes to the end of the pattern, so that nothing can be put behind one.
+    static bool append(Sequence& way, const Sequence& tail) {
+        if (!tail.empty() && !way.empty() && way.back().kind == Kind::Branch) return false;
+        way.insert(way.end(), tail.begin(), tail.end());
+        return way.size() <= kItems;
     }
 
     std::optional<Alternatives> parseLookahead(bool ignoreCase) {

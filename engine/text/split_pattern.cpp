@@ -28,15 +28,18 @@ size_t characterLength(unsigned char lead) {
 
 void SplitPattern::Scan::begin(std::string_view text) {
     text_ = text;
-    std::fill(runs_.begin(), runs_.end(), Run{});
-    std::fill(failedUntil_.begin(), failedUntil_.end(), 0);
+    if (++epoch_ == 0) {  // after four thousand million texts
+        std::fill(runs_.begin(), runs_.end(), Run{});
+        std::fill(failures_.begin(), failures_.end(), Failure{});
+        epoch_ = 1;
+    }
     stepsLeft_ = kStepsAlways + kStepsPerByte * text.size();
 }
 
 SplitPattern::Scan SplitPattern::scratch() const {
     Scan scan;
     scan.runs_.resize(classes_.size());
-    scan.failedUntil_.resize(alternatives_.size());
+    scan.failures_.resize(alternatives_.size());
     return scan;
 }
 
@@ -53,19 +56,26 @@ bool SplitPattern::inClass(uint16_t charClass, std::string_view text, size_t at,
 
 size_t SplitPattern::runEnd(Scan& scan, uint16_t charClass, size_t at) const {
     Scan::Run& run = scan.runs_[charClass];
-    if (at >= run.begin && at <= run.end) return run.end;
+    if (run.epoch == scan.epoch_ && at >= run.begin && at <= run.end) return run.end;
     size_t end = at, next = at;
     while (inClass(charClass, scan.text_, end, next))
         end = next;
     const size_t steps = end - at + 1;
     scan.stepsLeft_ -= std::min<uint64_t>(scan.stepsLeft_, steps);
-    run = {at, end};
+    run = {at, end, scan.epoch_};
     return end;
 }
 
 bool SplitPattern::matchRun(Scan& scan, const Sequence& items, size_t index, size_t at, size_t& end) const {
     const Item& item = items[index];
     size_t shortest = at, longest = at, next = at;
+    if (item.least == 0 && item.most == 1) {
+        if (inClass(item.charClass, scan.text_, at, next)) {
+            if (matchFrom(scan, items, index + 1, next, end)) return true;
+            if (item.possessive) return false;
+        }
+        return matchFrom(scan, items, index + 1, at, end);
+    }
     uint32_t count = 0;
     for (; count < item.least; ++count) {
         if (!inClass(item.charClass, scan.text_, longest, next)) return false;
@@ -102,6 +112,10 @@ bool SplitPattern::matchFrom(Scan& scan, const Sequence& items, size_t index, si
         case Kind::LineEnd:
             if (at != scan.text_.size() && scan.text_[at] != '\n') return false;
             break;
+        case Kind::Branch:
+            for (const Sequence& rest : branches_[item.charClass])
+                if (matchFrom(scan, rest, 0, at, end)) return true;
+            return false;
         case Kind::Run:
             if (item.least != 1 || item.most != 1) return matchRun(scan, items, index, at, end);
             if (!inClass(item.charClass, scan.text_, at, next)) return false;
@@ -117,15 +131,27 @@ bool SplitPattern::matchAlternative(Scan& scan, size_t alternative, size_t at, s
     const Sequence& items = alternatives_[alternative];
     const Item& first = items.front();
     const bool openRun = first.kind == Kind::Run && first.most == kUnbounded && first.least <= 1;
-    if (openRun && at < scan.failedUntil_[alternative]) return false;
+    Scan::Failure& failure = scan.failures_[alternative];
+    if (openRun && failure.epoch == scan.epoch_ && at < failure.until) return false;
     if (matchFrom(scan, items, 0, at, end)) return true;
     // What follows the run was tried behind each of its characters, so that beginning later in it cannot
     // succeed either.
     if (openRun && !first.possessive) {
         const auto& run = scan.runs_[first.charClass];
-        if (at >= run.begin && at < run.end) scan.failedUntil_[alternative] = run.end;
+        if (run.epoch == scan.epoch_ && at >= run.begin && at < run.end) failure = {run.end, scan.epoch_};
     }
     return false;
+}
+
+size_t SplitPattern::candidate(std::string_view text, size_t from) const {
+    while (from < text.size()) {
+        const auto lead = static_cast<unsigned char>(text[from]);
+        // Continuation bytes are never asked about: a wide character that cannot begin a match is stepped
+        // over whole.
+        if ((lead < 0x80 ? startsWith_[lead] : startsWide_) != 0) return from;
+        from += characterLength(lead);
+    }
+    return text.size();
 }
 
 Search SplitPattern::find(Scan& scan, size_t from, Match& match) const {

@@ -38,14 +38,25 @@ class SplitPattern {
       private:
         friend class SplitPattern;
         struct Run {
-            size_t begin = 1, end = 0;  // every character in [begin, end) is in the class, the next is not
+            size_t begin = 0, end = 0;  // every character in [begin, end) is in the class, the next is not
+            uint32_t epoch = 0;         // of which text
+        };
+        struct Failure {
+            size_t until = 0;  // no match begins before this place
+            uint32_t epoch = 0;
         };
         std::string_view text_;
-        std::vector<Run> runs_;            // by class: the last run looked at
-        std::vector<size_t> failedUntil_;  // by alternative: no match begins before this place
+        std::vector<Run> runs_;          // by class: the last run looked at
+        std::vector<Failure> failures_;  // by alternative
         uint64_t stepsLeft_ = 0;
+        uint32_t epoch_ = 0;  // grows with each text, so that beginning one is quick
     };
     Scan scratch() const;
+
+    /// Where the first character at or after `from` stands that a match can begin with; the text's size if
+    /// there is none. A match found nowhere is found out quickly: pieces are short, and most steps leave most
+    /// pieces alone.
+    size_t candidate(std::string_view text, size_t from) const;
 
     /// The first match at or after `from`, which must lie on a character border; `text` is what Scan began
     /// with.
@@ -53,11 +64,11 @@ class SplitPattern {
 
   private:
     friend class SplitParser;
-    enum class Kind : uint8_t { Run, Ahead, NotAhead, LineEnd };
+    enum class Kind : uint8_t { Run, Ahead, NotAhead, LineEnd, Branch };
     struct Item {
         Kind kind = Kind::Run;
         bool possessive = false;
-        uint16_t charClass = 0;
+        uint16_t charClass = 0;  // of a Branch: which of branches_
         uint32_t least = 1, most = 1;
     };
     using Sequence = std::vector<Item>;
@@ -70,6 +81,8 @@ class SplitPattern {
     void indexFirstCharacters();
 
     std::vector<UnicodeClass> classes_;
+    std::vector<std::vector<Sequence>>
+        branches_;  // what may follow at a place, each to its end, in order of preference
     std::vector<Sequence> alternatives_;      // at most 64, in order of preference
     std::array<uint64_t, 128> startsWith_{};  // by ASCII character: which alternatives can begin with it
     uint64_t startsWide_ = 0;                 // which can begin with any other character

@@ -34,6 +34,11 @@ void TextSearch::Scan::begin(std::string_view text) {
         state_ = text;
 }
 
+bool TextSearch::mayMatch(std::string_view text) const {
+    const auto* shape = std::get_if<SplitPattern>(&matcher_);
+    return !shape || shape->candidate(text, 0) < text.size();
+}
+
 Search TextSearch::find(Scan& scan, size_t from, Match& match) const {
     if (const auto* shape = std::get_if<SplitPattern>(&matcher_))
         return shape->find(std::get<SplitPattern::Scan>(scan.state_), from, match);

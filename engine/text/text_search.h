@@ -28,6 +28,9 @@ class TextSearch {
     };
     Scan scratch() const;
 
+    /// False where no match can begin anywhere in `text`, so far as a glance tells; needs no Scan.
+    bool mayMatch(std::string_view text) const;
+
     /// The first match at or after `from` in the text that `scan` began with. Of a literal, the leftmost.
     Search find(Scan& scan, size_t from, Match& match) const;
 
