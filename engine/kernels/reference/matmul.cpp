@@ -66,8 +66,10 @@ void multiplyBfloat16(const Part& part) {
     }
 }
 
-/// Carves a row of integers and its scales out of memory of aligned(cols * 4) bytes: 1.5 bytes a value are
-/// used.
+/// A row of integers and its scales lie in 1.5 bytes a value.
+size_t int8RowBytes(size_t cols) {
+    return aligned(cols + cols / 2);
+}
 Int8Row int8RowAt(std::byte* memory, size_t cols) {
     auto* floats = reinterpret_cast<float*>(memory + cols);
     return {reinterpret_cast<int8_t*>(memory), floats, floats + cols / 32, floats + cols / 16};
@@ -79,7 +81,7 @@ UnpackedRow unpackedRowAt(std::byte* memory, size_t cols) {
 
 void multiplyInt8s(const Part& part) {
     const MatrixView& w = part.group.w;
-    const size_t rowBytes = aligned(w.cols * sizeof(float));
+    const size_t rowBytes = int8RowBytes(w.cols);
     const UnpackedShape shape = unpackedShape(w.format);
     std::byte* activations = part.scratch + tileBytes(w.cols);
     for (size_t r = 0; r < part.group.rows; r += kChunkRows) {

@@ -45,7 +45,7 @@ void addProducts(Cases& cases, Random& random) {
 void addAttention(Cases& cases, Random& random) {
     for (const KvType type : {KvType::F32, KvType::F16})
         for (const uint32_t window : {0u, 77u}) {
-            const uint32_t positions = 530 + below(random, 600), heads = 6, kvHeads = 2,
+            const uint32_t positions = 530 + below(random, 60), heads = 6, kvHeads = 2,
                            dim = 16 + below(random, 50);
             auto q = std::make_shared<Floats>(Floats::random(random, positions, heads * dim));
             auto k = std::make_shared<Floats>(Floats::random(random, positions, kvHeads * dim));
