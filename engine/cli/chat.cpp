@@ -172,7 +172,10 @@ int chat(const Options& given) {
     Options options = given;
     const auto engine = openEngine(options.socket);
     if (!engine.ok()) return fail(engine.error());
-    const auto model = readyModel(*engine, options.model);
+    const auto chosen =
+        options.model.empty() ? defaultModel(*engine) : base::Result<std::string>(options.model);
+    if (!chosen.ok()) return fail(chosen.error());
+    const auto model = readyModel(*engine, *chosen);
     if (!model.ok()) return fail(model.error());
     options.generation.model = *model;
 

@@ -53,7 +53,7 @@ Report inspect(const Options& options) {
     if (report.models.empty())
         report.problems.push_back("no model is installed; put one into " + platform::modelFolders().front());
     report.configFile = policy::defaultConfigFile();
-    const auto config = policy::load({.configFile = report.configFile});
+    const auto config = policy::load(userSources());
     if (!config.ok())
         report.problems.push_back(base::render(config.error()));
     else

@@ -14,7 +14,7 @@ namespace {
 base::Result<client::EnsureOptions> ensureOptions(const std::string& socket) {
     client::EnsureOptions options;
     options.socket = socket;
-    CONCLAVE_TRY(const policy::Loaded loaded, policy::load({.configFile = policy::defaultConfigFile()}));
+    CONCLAVE_TRY(const policy::Loaded loaded, policy::load(userSources()));
     options.configuredSocket = loaded.options.socket;
     options.say = [](const std::string& line) {
         if (stderrIsTerminal()) std::fprintf(stderr, "%s\n", line.c_str());
@@ -23,6 +23,12 @@ base::Result<client::EnsureOptions> ensureOptions(const std::string& socket) {
 }
 
 }  // namespace
+
+policy::Sources userSources() {
+    policy::Sources sources;
+    sources.configFile = policy::defaultConfigFile();
+    return sources;
+}
 
 void addSocketFlag(CLI::App& app, std::string& socket) {
     app.add_option("--socket", socket, "Socket of the engine; the user's own without it");

@@ -5,9 +5,13 @@
 
 #include "engine/base/result.h"
 #include "engine/client/client.h"
+#include "engine/policy/options.h"
 #include "engine/protocol/generation.h"
 
 namespace conclave::engine::cli {
+
+/// Where the options of this user come from when no flag is given.
+policy::Sources userSources();
 
 /// Adds --socket.
 void addSocketFlag(CLI::App& app, std::string& socket);
