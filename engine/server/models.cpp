@@ -1,0 +1,109 @@
+// What models there are; loading and unloading them.
+#include "engine/protocol/models.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "engine/server/routes.h"
+
+namespace conclave::engine::server {
+namespace {
+
+using base::Code;
+using base::Error;
+
+constexpr std::chrono::milliseconds kProgressPause{50};  ///< between two events of one stage
+
+protocol::ModelRow rowOf(const library::ModelEntry& entry) {
+    return {entry.name, entry.createdUnix, entry.loaded, entry.path, entry.bytes};
+}
+
+Error unknownModel(const std::string& name, const std::vector<library::ModelEntry>& entries) {
+    std::string known;
+    for (const library::ModelEntry& entry : entries)
+        known += (known.empty() ? "" : ", ") + entry.name;
+    return {Code::UnknownModel, {}, "model", {name, known.empty() ? "none" : known}};
+}
+
+/// Sends progress to the client; the first report begins the stream, so that what fails before it has a
+/// status.
+class ProgressWriter {
+  public:
+    explicit ProgressWriter(Reply reply) : reply_(std::move(reply)) {}
+
+    void report(const std::string& stage, uint64_t done, uint64_t total) {
+        const auto now = std::chrono::steady_clock::now();
+        if (stage == stage_ && done != total && now - last_ < kProgressPause) return;
+        stage_ = stage;
+        last_ = now;
+        begin();
+        reply_.event(std::string(protocol::kProgressEvent),
+                     protocol::toText(protocol::LoadProgress{stage, done, total}));
+    }
+
+    void begin() {
+        if (!std::exchange(begun_, true)) reply_.beginEvents(std::string(protocol::kErrorEvent));
+    }
+
+  private:
+    Reply reply_;
+    std::string stage_;
+    std::chrono::steady_clock::time_point last_;
+    bool begun_ = false;
+};
+
+void loadNow(Context& context, const protocol::LoadRequest& wish, const Reply& reply) {
+    std::string path = wish.path;
+    if (path.empty()) {
+        if (context.library.loaded(wish.name) == nullptr) {
+            const auto found = context.library.pathOf(wish.name);
+            if (!found.ok()) return reply.fail(found.error());
+            path = *found;
+        }
+    }
+    ProgressWriter progress(reply);
+    const auto model =
+        path.empty()
+            ? context.library.get(wish.name)
+            : context.library.load(path, wish.name,
+                                   [&progress](const std::string& stage, uint64_t done, uint64_t total) {
+                                       progress.report(stage, done, total);
+                                   });
+    if (!model.ok()) return reply.fail(model.error());
+    progress.begin();
+    reply.event(std::string(protocol::kReadyEvent),
+                protocol::toText(protocol::LoadReady{(*model)->name, (*model)->warnings}));
+    reply.end();
+}
+
+}  // namespace
+
+void listModels(Context& context, const Request&, const Reply& reply) {
+    std::vector<protocol::ModelRow> rows;
+    for (const library::ModelEntry& entry : context.library.list())
+        rows.push_back(rowOf(entry));
+    reply.ok(protocol::modelList(rows));
+}
+
+void oneModel(Context& context, const Request& request, const Reply& reply) {
+    const std::vector<library::ModelEntry> entries = context.library.list();
+    const auto found =
+        std::find_if(entries.begin(), entries.end(),
+                     [&request](const library::ModelEntry& entry) { return entry.name == request.argument; });
+    if (found == entries.end()) return reply.fail(unknownModel(request.argument, entries));
+    reply.ok(protocol::modelObject(rowOf(*found)));
+}
+
+void loadModel(Context& context, const Request& request, const Reply& reply) {
+    const auto wish = protocol::readLoadRequest(request.body);
+    if (!wish.ok()) return reply.fail(wish.error());
+    onLoader(context, reply, [&context, wish = *wish, reply] { loadNow(context, wish, reply); });
+}
+
+void unloadModel(Context& context, const Request& request, const Reply& reply) {
+    const auto unloaded = context.library.unload(request.argument);
+    if (!unloaded.ok()) return reply.fail(unloaded.error());
+    reply.ok(protocol::modelUnloaded(request.argument));
+}
+
+}  // namespace conclave::engine::server

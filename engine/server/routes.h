@@ -1,0 +1,71 @@
+#pragma once
+
+#include <atomic>
+#include <boost/asio/thread_pool.hpp>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "engine/base/ids.h"
+#include "engine/library/library.h"
+#include "engine/scheduler/scheduler.h"
+#include "engine/server/exchange.h"
+#include "engine/server/server.h"
+
+namespace conclave::engine::server {
+
+/// A request, read whole.
+struct Request {
+    std::string method, path;
+    std::string contentType;
+    std::string body;
+    std::string argument;  ///< what stood for the {id} of the route
+    base::OwnerId owner{};
+};
+
+/// What handlers work with. Outlives every handler.
+struct Context {
+    Context(const Facts& f, library::Library& l, scheduler::Scheduler& s)
+        : facts(f), library(l), scheduler(s) {}
+
+    const Facts& facts;
+    library::Library& library;
+    scheduler::Scheduler& scheduler;
+    boost::asio::thread_pool workers{2};  ///< templates, tokens, JSON: short work
+    boost::asio::thread_pool loaders{4};  ///< models: minutes
+    std::atomic<uint64_t> requests{0};    ///< being answered
+    std::atomic<uint64_t> exchanges{0};   ///< answers that somebody still holds
+    std::atomic<uint64_t> loads{0};       ///< running on a loader
+    std::function<void()> shutDown;
+};
+
+/// Finds the route and lets its handler answer, on a worker where it takes time. Unknown paths, wrong
+/// methods, bodies that are not JSON and calls that only the engine's owner may make are refused here.
+void dispatch(Context& context, Request request, const Reply& reply);
+
+/// The methods that a path takes, as the Allow header lists them; empty where there is no such path.
+std::string allowedMethods(std::string_view path);
+
+/// Runs `work` on a loader thread, counted, with what it throws turned into an answer.
+void onLoader(Context& context, const Reply& reply, std::function<void()> work);
+
+/// Runs `then` with the model of that name, loading it first where it is only installed. Called on a worker;
+/// `then` runs on a worker.
+using WithModel = std::function<void(const std::shared_ptr<const library::LoadedModel>& model)>;
+void withModel(Context& context, const std::string& name, const Reply& reply, WithModel then);
+
+// The handlers, one file for each group.
+void chatCompletions(Context& context, const Request& request, const Reply& reply);
+void completions(Context& context, const Request& request, const Reply& reply);
+void tokenize(Context& context, const Request& request, const Reply& reply);
+void detokenize(Context& context, const Request& request, const Reply& reply);
+void listModels(Context& context, const Request& request, const Reply& reply);
+void oneModel(Context& context, const Request& request, const Reply& reply);
+void loadModel(Context& context, const Request& request, const Reply& reply);
+void unloadModel(Context& context, const Request& request, const Reply& reply);
+void engineInfo(Context& context, const Request& request, const Reply& reply);
+void listSequences(Context& context, const Request& request, const Reply& reply);
+void health(Context& context, const Request& request, const Reply& reply);
+void shutDown(Context& context, const Request& request, const Reply& reply);
+
+}  // namespace conclave::engine::server
