@@ -220,8 +220,9 @@ Result<GgufValue> GgufParser::readScalar(uint32_t type) {
 }
 
 Result<void> GgufParser::readHeader() {
-    static constexpr char kMagic[] = {'G', 'G', 'U', 'F'};
-    if (std::memcmp(bytes_.data(), kMagic, std::min(bytes_.size(), sizeof kMagic)) != 0)
+    static constexpr std::byte kMagic[] = {std::byte{'G'}, std::byte{'G'}, std::byte{'U'}, std::byte{'F'}};
+    if (!std::equal(bytes_.begin(),
+                    bytes_.begin() + static_cast<ptrdiff_t>(std::min(bytes_.size(), sizeof kMagic)), kMagic))
         return Error{Code::NotGguf, name_, "", {}};
     CONCLAVE_TRY(const uint32_t magic, read<uint32_t>());
     static_cast<void>(magic);
