@@ -59,7 +59,9 @@ base::Result<std::string> renderTemplate(const TemplateRequest& request) {
     CONCLAVE_TRY(Case rendered, readCase(request));
     if (!request.modelPath.empty()) {
         CONCLAVE_TRY(const library::ModelParts parts, library::openParts(request.modelPath));
-        if (!parts.chatTemplate) return base::Error{base::Code::NoChatTemplate, "", request.modelPath, {}};
+        if (!parts.chatTemplate)
+            return parts.templateError.value_or(
+                base::Error{base::Code::NoChatTemplate, "", request.modelPath, {}});
         if (!rendered.variables.contains("bos_token")) rendered.variables["bos_token"] = parts.bosText;
         if (!rendered.variables.contains("eos_token")) rendered.variables["eos_token"] = parts.eosText;
         CONCLAVE_TRY(const text::RenderedPrompt prompt,

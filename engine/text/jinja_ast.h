@@ -177,10 +177,11 @@ struct Statement {
 
 /// A parsed template. Immutable once parsed; threads may share it.
 struct Program {
+    /// First, because it must be destroyed last: every TextRef below looks at its text when it goes.
+    std::deque<SharedText> texts;
     Body body;
     std::deque<Expression> expressions;
     std::deque<Statement> statements;
-    std::deque<SharedText> texts;
     std::vector<TextRef> symbols;
     std::unordered_map<std::string, Symbol> symbolOf;
 
