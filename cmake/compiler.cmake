@@ -23,8 +23,9 @@ add_library(conclave_flags INTERFACE)
 target_compile_options(conclave_flags INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Werror
                        -ffp-contract=off -fno-strict-aliasing)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # GCC 12 reports false positives of these two inside its own library at -O2.
-    target_compile_options(conclave_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized)
+    # GCC 12 reports false positives of these inside its own library at -O2 and -O3.
+    target_compile_options(conclave_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow
+                           -Wno-stringop-overread)
 endif()
 if(CONCLAVE_ASSERTIONS)
     target_compile_definitions(conclave_flags INTERFACE CONCLAVE_ASSERTIONS=1 _GLIBCXX_ASSERTIONS=1)
