@@ -2,6 +2,8 @@
 # Everything said goes to the standard error, so that `bootstrap run | …` gets the chat alone.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# A clone in another folder finds what an earlier one compiled.
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
 
 say() { printf '==> %s\n' "$*" >&2; }
 

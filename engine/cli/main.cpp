@@ -1,8 +1,10 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <clocale>
 #include <csignal>
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/cli/command.h"
@@ -43,6 +45,12 @@ int main(int argc, char** argv) {
         CLI::App* sub = app.add_subcommand(std::string(command.name), std::string(command.summary));
         sub->footer("Example:\n  " + std::string(command.example));
         declared.push_back({sub, command.declare(*sub)});
+    }
+    const std::string_view first = argc > 1 ? argv[1] : "";
+    const auto named = [&](const cli::Command& command) { return command.name == first; };
+    if (!first.empty() && first[0] != '-' && std::ranges::none_of(cli::commands(), named)) {
+        std::fprintf(stderr, "conclave: there is no command %s; conclave --help lists them\n", argv[1]);
+        return 2;
     }
     if (argc == 1) {
         std::fputs(app.help().c_str(), stdout);

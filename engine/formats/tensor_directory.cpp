@@ -1,5 +1,8 @@
 #include "engine/formats/tensor_directory.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "engine/formats/printable.h"
 
 namespace conclave::engine::formats {
@@ -20,6 +23,18 @@ uint64_t TensorDirectory::totalBytes() const {
     for (const TensorInfo& tensor : tensors_)
         sum += tensor.bytes.size();
     return sum;
+}
+
+void TensorDirectory::giveBack(std::span<const std::byte> bytes) const {
+    const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+    for (const platform::MappedFile& file : files_) {
+        const std::span<const std::byte> all = file.bytes();
+        if (bytes.data() < all.data() || bytes.data() + bytes.size() > all.data() + all.size()) continue;
+        const auto begin = reinterpret_cast<uintptr_t>(bytes.data()) / page * page;
+        const auto end = reinterpret_cast<uintptr_t>(bytes.data() + bytes.size());
+        // A wish: where it is refused, only memory is lost.
+        ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    }
 }
 
 base::Result<void> TensorDirectory::add(TensorInfo tensor) {

@@ -39,6 +39,9 @@ class TensorDirectory {
     uint64_t totalBytes() const;
     /// The mappings that the tensors' bytes lie in; empty where they came from memory.
     const std::vector<platform::MappedFile>& files() const { return files_; }
+    /// Takes bytes of a mapped file that will not be needed soon out of our resident memory. Reading them
+    /// again is allowed and reads the file again. Does nothing for bytes that came from memory.
+    void giveBack(std::span<const std::byte> bytes) const;
 
     /// For the readers in this room: a second tensor of the same name is DuplicateName.
     base::Result<void> add(TensorInfo tensor);

@@ -72,6 +72,12 @@ base::Result<void> checkMerges(const TokenizerSpec& spec, const IdOfText& ids, c
     return {};
 }
 
+/// A token that a user's text may become.
+bool isPlain(const TokenizerSpec& spec, TokenId id) {
+    const TokenKind kind = spec.kinds[static_cast<size_t>(base::toInt(id))];
+    return kind != TokenKind::Control && kind != TokenKind::Unknown;
+}
+
 /// Every byte that can be part of valid UTF-8 must lead to some token, or a user's text would lose
 /// characters.
 base::Result<void> checkBytes(const TokenizerSpec& spec, const IdOfText& ids, const TokenizerFields& field) {
@@ -79,7 +85,7 @@ base::Result<void> checkBytes(const TokenizerSpec& spec, const IdOfText& ids, co
     if (spec.model != TokenizerModel::ByteLevelBpe) {
         std::array<bool, 256> known{};
         for (const auto& [text, id] : ids)
-            if (const auto byte = byteOfToken(text)) known[*byte] = true;
+            if (const auto byte = byteOfToken(text); byte && isPlain(spec, id)) known[*byte] = true;
         if (!spec.byteFallback || !std::all_of(known.begin(), known.end(), [](bool k) { return k; }))
             return Error{Code::BadTokenizer,
                          spec.file,
@@ -213,13 +219,20 @@ std::optional<unsigned char> byteOfToken(std::string_view token) {
 
 base::Result<void> checkTokenizer(TokenizerSpec& spec, const TokenizerFields& field) {
     CONCLAVE_TRY(const IdOfText ids, indexTokens(spec, field));
+    std::vector<TokenId> named = spec.endTokens;
+    for (const auto& id : {spec.bos, spec.eos})
+        if (id) named.push_back(*id);
+    for (const TokenId id : named) {
+        // GPT-2 names one token for all three; a character nobody knows must not end the text.
+        if (spec.unknown == id) {
+            spec.unknown.reset();
+            spec.kinds[static_cast<size_t>(base::toInt(id))] = TokenKind::Control;
+        }
+        makeControl(spec, id);
+    }
     CONCLAVE_TRY_VOID(checkAdded(spec, field));
     CONCLAVE_TRY_VOID(checkMerges(spec, ids, field));
     CONCLAVE_TRY_VOID(checkBytes(spec, ids, field));
-    if (spec.bos) makeControl(spec, *spec.bos);
-    if (spec.eos) makeControl(spec, *spec.eos);
-    for (const TokenId id : spec.endTokens)
-        makeControl(spec, id);
     findFimTokens(spec, ids);
     return {};
 }

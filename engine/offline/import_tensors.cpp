@@ -98,9 +98,12 @@ Result<void> encode(const Job& job, const TensorInfo& source, std::span<const fl
     return sink(bytes);
 }
 
-Result<void> copyBytes(std::span<const std::byte> bytes, const Sink& sink) {
-    for (size_t at = 0; at < bytes.size(); at += kPieceBytes)
-        CONCLAVE_TRY_VOID(sink(bytes.subspan(at, std::min(kPieceBytes, bytes.size() - at))));
+Result<void> copyBytes(const Job& job, std::span<const std::byte> bytes, const Sink& sink) {
+    for (size_t at = 0; at < bytes.size(); at += kPieceBytes) {
+        const std::span<const std::byte> piece = bytes.subspan(at, std::min(kPieceBytes, bytes.size() - at));
+        CONCLAVE_TRY_VOID(sink(piece));
+        job.folder->tensors.giveBack(piece);
+    }
     return {};
 }
 
@@ -148,11 +151,12 @@ Result<void> writeTensor(const Job& job, const Sink& sink) {
         const size_t first = sliced ? size_t{matrix} * request.period + request.first : 0;
         const bool asStored = !sliced && job.heads == 0 && reader.tensor().format == job.target;
         if (asStored)
-            CONCLAVE_TRY_VOID(copyBytes(reader.bytes(), sink));
+            CONCLAVE_TRY_VOID(copyBytes(job, reader.bytes(), sink));
         else if (request.keep == Keep::TransposedSlices)
             CONCLAVE_TRY_VOID(writeTransposed(job, reader, first, sink));
         else
             CONCLAVE_TRY_VOID(writeRows(job, reader, first, sink));
+        if (!sliced || matrix + 1 == job.place.matrices) job.folder->tensors.giveBack(reader.bytes());
     }
     if (!job.folder->tensors.unchanged()) return Error{Code::FileChanged, job.folder->path, "", {}};
     return {};
@@ -164,8 +168,7 @@ bool isStack(Role role) {
 }
 
 /// Norms, biases and what chooses experts stay float32: they are small, and a rounded choice is another
-/// choice.
-/// What makes the logits gets eight bits where the others get four: its errors reach every token.
+/// choice. What makes the logits gets eight bits where the others get four: its errors reach every token.
 Format targetOf(Role role, const Place& place, const ModelConfig& config, std::optional<Format> quant) {
     if (place.request.shape.size() == 1 || role == Role::Router || role == Role::RouterBias)
         return Format::F32;

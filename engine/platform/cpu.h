@@ -9,7 +9,7 @@ namespace conclave::engine::platform {
 struct CpuFeatures {
     std::string model;  ///< as /proc/cpuinfo names it
     bool avx2 = false, fma = false, f16c = false;
-    bool avx512 = false;      ///< F, BW, DQ, VL
+    bool avx512 = false;  ///< F, BW, DQ, VL
     bool avx512Vnni = false;
     bool avx512Bf16 = false;
 };

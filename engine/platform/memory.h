@@ -9,7 +9,8 @@
 
 namespace conclave::engine::platform {
 
-/// Zeroed memory of our own, 64-byte aligned, in transparent huge pages where the system gives them. Move-only.
+/// Zeroed memory of our own, 64-byte aligned, in transparent huge pages where the system gives them.
+/// Move-only.
 class Memory {
   public:
     Memory() = default;

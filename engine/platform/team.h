@@ -6,10 +6,10 @@
 
 namespace conclave::engine::platform {
 
-/// A fixed team of threads that share one piece of work at a time. The caller is worker 0; the others spin for at most
-/// 50 µs after a piece of work, then sleep on a futex, so that an idle engine uses no CPU. run() may be called from one
-/// thread at a time and returns when every worker is done. The work is split by worker number only, so what a worker
-/// does never depends on timing.
+/// A fixed team of threads that share one piece of work at a time. The caller is worker 0; the others spin
+/// for at most 50 µs after a piece of work, then sleep on a futex, so that an idle engine uses no CPU. run()
+/// may be called from one thread at a time and returns when every worker is done. The work is split by worker
+/// number only, so what a worker does never depends on timing.
 class Team {
   public:
     /// threads: workers in all, the caller included; at least 1.
@@ -28,7 +28,8 @@ class Team {
     std::unique_ptr<State> state_;
 };
 
-/// Half-open range of `count` items that belongs to `worker` when they are dealt in runs, a multiple of `grain` each.
+/// Half-open range of `count` items that belongs to `worker` when they are dealt in runs, a multiple of
+/// `grain` each.
 struct Range {
     size_t begin = 0, end = 0;
 };

@@ -17,7 +17,7 @@ using formats::TensorDirectory;
 using formats::TensorInfo;
 using quant::Format;
 
-constexpr uint64_t kChunk = uint64_t{16} << 20;  // bytes copied between two reports
+constexpr uint64_t kChunk = uint64_t{4} << 20;  // bytes copied between two reports
 constexpr uintptr_t kPage = 4096;
 
 /// Copies and decodes one plan's tensors and counts what it has done.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <unordered_set>
 
 #include "engine/base/utf8.h"
 
@@ -86,6 +87,7 @@ base::Result<Bpe> Bpe::make(const TokenizerSpec& spec) {
         CONCLAVE_TRY_VOID(made.readScores(spec));
     else
         made.readRanks(spec);
+    made.readTouching(spec);
     if (spec.ignoreMerges) made.readWholePieces(spec);
     return made;
 }
@@ -95,7 +97,9 @@ void Bpe::readSymbols(const TokenizerSpec& spec) {
     for (uint32_t id = 0; id < vocabularySize_; ++id) {
         const std::string& text = spec.tokens[id];
         if (!byteLevel_) {
-            if (const auto byte = formats::byteOfToken(text)) byteSymbols_[*byte] = id;
+            const bool plain = spec.kinds[id] != TokenKind::Control && spec.kinds[id] != TokenKind::Unknown;
+            const auto byte = formats::byteOfToken(text);
+            if (byte && plain) byteSymbols_[*byte] = id;
         }
         if (!mayBeJoined(spec, id)) continue;
         size_t at = 0;
@@ -180,6 +184,30 @@ base::Result<void> Bpe::readScores(const TokenizerSpec& spec) {
     return {};
 }
 
+/// Which symbols stand side by side in some token that joining can give.
+void Bpe::readTouching(const TokenizerSpec& spec) {
+    // A merge of byte tokens gives a token whose text does not show what it was made of.
+    for (const auto& [left, right] : spec.merges)
+        if (!byteLevel_ && (formats::byteOfToken(left) || formats::byteOfToken(right))) return;
+    cuts_ = true;
+    std::unordered_set<uint64_t> pairs;
+    std::vector<uint32_t> symbols;
+    for (const uint32_t id : results_) {
+        if (!mayBeJoined(spec, id)) continue;
+        symbols.clear();
+        for (size_t at = 0; at < spec.tokens[id].size();) {
+            const char32_t c = base::nextCodePoint(spec.tokens[id], at);
+            const auto byte = byteLevel_ ? formats::alphabetToByte(c) : std::nullopt;
+            symbols.push_back(byte ? byteSymbols_[*byte] : characters_.find(c));
+        }
+        for (size_t i = 1; i < symbols.size(); ++i)
+            pairs.insert((uint64_t{symbols[i - 1]} << 32) | symbols[i]);
+    }
+    touching_.reserve(pairs.size());
+    for (const uint64_t pair : pairs)
+        touching_.add(static_cast<uint32_t>(pair >> 32), static_cast<uint32_t>(pair), 0);
+}
+
 void Bpe::readWholePieces(const TokenizerSpec& spec) {
     for (uint32_t id = 0; id < vocabularySize_; ++id) {
         if (!mayBeJoined(spec, id)) continue;
@@ -202,18 +230,17 @@ void Bpe::readWholePieces(const TokenizerSpec& spec) {
 
 /// The pairs that can be joined, best priority first, of equals the leftmost. There are few different
 /// priorities and many places for each in text that repeats, so that places wait in a list for each priority:
-/// in order of arrival while that is ascending, as a heap once it is not.
+/// those that arrive in ascending order in a row, the few others in a heap beside it.
 class Bpe::Queue {
   public:
     void push(uint32_t priority, uint32_t place) {
         Waiting& list = of(priority);
-        if (!list.heap && !list.places.empty() && place < list.places.back()) {
-            list.places.erase(list.places.begin(), list.places.begin() + static_cast<ptrdiff_t>(list.head));
-            list.head = 0;
-            list.heap = true;  // ascending order is a heap already
+        if (list.row.empty() || place >= list.row.back()) {
+            list.row.push_back(place);
+        } else {
+            list.others.push_back(place);
+            std::push_heap(list.others.begin(), list.others.end(), std::greater<>());
         }
-        list.places.push_back(place);
-        if (list.heap) std::push_heap(list.places.begin(), list.places.end(), std::greater<>());
         if (list.queued) return;
         list.queued = true;
         order_.push_back({priority, &list});
@@ -224,28 +251,39 @@ class Bpe::Queue {
         if (order_.empty()) return false;
         auto [first, list] = order_.front();
         priority = first;
-        if (list->heap) {
-            std::pop_heap(list->places.begin(), list->places.end(), std::greater<>());
-            place = list->places.back();
-            list->places.pop_back();
+        const bool rowLeft = list->head < list->row.size();
+        if (!list->others.empty() && (!rowLeft || list->others.front() < list->row[list->head])) {
+            std::pop_heap(list->others.begin(), list->others.end(), std::greater<>());
+            place = list->others.back();
+            list->others.pop_back();
         } else {
-            place = list->places[list->head++];
+            place = list->row[list->head++];
         }
-        if (list->head == list->places.size()) {
-            list->places.clear();
+        if (list->head == list->row.size()) {
+            list->row.clear();
             list->head = 0;
-            list->heap = list->queued = false;
-            std::pop_heap(order_.begin(), order_.end(), kLater);
-            order_.pop_back();
+            if (list->others.empty()) {
+                list->queued = false;
+                std::pop_heap(order_.begin(), order_.end(), kLater);
+                order_.pop_back();
+            }
         }
         return true;
     }
 
+    /// A place that will come a few pops later, if the order is known already.
+    const uint32_t* soon() const {
+        if (order_.empty()) return nullptr;
+        const Waiting& list = *order_.front().list;
+        return list.head + kAhead < list.row.size() ? &list.row[list.head + kAhead] : nullptr;
+    }
+
   private:
+    static constexpr size_t kAhead = 8;
     struct Waiting {
-        std::vector<uint32_t> places;
-        size_t head = 0;
-        bool heap = false, queued = false;
+        std::vector<uint32_t> row, others;
+        size_t head = 0;  // of row
+        bool queued = false;
     };
     struct Entry {
         uint32_t priority;
@@ -293,38 +331,39 @@ void Bpe::joinShort(Scratch& scratch) const {
 }
 
 void Bpe::joinLong(Scratch& scratch) const {
-    std::vector<uint32_t>& symbols = scratch.symbols;
-    std::vector<uint32_t>& merges = scratch.merges;
-    const auto size = static_cast<uint32_t>(symbols.size());
-    std::vector<uint32_t> next(size), previous(size);
-    merges.assign(size, kNone);
+    // What belongs to one place lies together: text that does not repeat is visited in no order.
+    struct Node {
+        uint32_t symbol, next, previous, merge;
+    };
+    const auto size = static_cast<uint32_t>(scratch.symbols.size());
+    std::vector<Node> nodes(size);
     Queue queue;
     const auto consider = [&](uint32_t at) {
-        merges[at] = next[at] < size ? pairs_.find(symbols[at], symbols[next[at]]) : kNone;
-        if (merges[at] != kNone) queue.push(priorities_[merges[at]], at);
+        Node& node = nodes[at];
+        node.merge = node.next < size ? pairs_.find(node.symbol, nodes[node.next].symbol) : kNone;
+        if (node.merge != kNone) queue.push(priorities_[node.merge], at);
     };
-    for (uint32_t i = 0; i < size; ++i) {
-        next[i] = i + 1;
-        previous[i] = i - 1;  // of the first: kNone
-    }
+    for (uint32_t i = 0; i < size; ++i)
+        nodes[i] = {scratch.symbols[i], i + 1, i - 1, kNone};  // before the first: kNone
     for (uint32_t i = 0; i < size; ++i)
         consider(i);
     uint32_t priority = 0, at = 0;
     while (queue.pop(priority, at)) {
+        if (const uint32_t* soon = queue.soon()) __builtin_prefetch(&nodes[*soon]);
+        Node& node = nodes[at];
         // Where a neighbour was joined since, the pair that waited here is no more.
-        if (merges[at] == kNone || priorities_[merges[at]] != priority) continue;
-        symbols[at] = results_[merges[at]];
-        const uint32_t gone = next[at];
-        merges[gone] = kNone;
-        next[at] = next[gone];
-        if (next[at] < size) previous[next[at]] = at;
+        if (node.merge == kNone || priorities_[node.merge] != priority) continue;
+        node.symbol = results_[node.merge];
+        Node& gone = nodes[node.next];
+        gone.merge = kNone;
+        node.next = gone.next;
+        if (node.next < size) nodes[node.next].previous = at;
         consider(at);
-        if (previous[at] != kNone) consider(previous[at]);
+        if (node.previous != kNone) consider(node.previous);
     }
-    size_t kept = 0;
-    for (uint32_t i = 0; i < size; i = next[i])
-        symbols[kept++] = symbols[i];
-    symbols.resize(kept);
+    scratch.symbols.clear();
+    for (uint32_t i = 0; i < size; i = nodes[i].next)
+        scratch.symbols.push_back(nodes[i].symbol);
 }
 
 /// A character that is no symbol: its bytes' tokens where all are there, else the unknown token, else nothing
@@ -378,21 +417,38 @@ void Bpe::encode(std::string_view piece, Scratch& scratch, std::vector<base::Tok
             return;
         }
     }
-    toSymbols(piece, scratch.symbols);
-    if (scratch.symbols.size() <= kShort)
-        joinShort(scratch);
-    else
-        joinLong(scratch);
-    for (const uint32_t symbol : scratch.symbols) {
-        if (symbol < vocabularySize_) {
-            out.push_back(base::TokenId{static_cast<int32_t>(symbol)});
+    toSymbols(piece, scratch.piece);
+    // Between two symbols that stand side by side in no token nothing can be joined: the stretches between
+    // such places are short in most text, even where the vocabulary has no pre-tokenizer.
+    const std::vector<uint32_t>& all = scratch.piece;
+    for (size_t begin = 0, end = 0; begin < all.size(); begin = end) {
+        for (end = begin + 1;
+             end < all.size() && (!cuts_ || touching_.find(all[end - 1], all[end]) != kNone);)
+            ++end;
+        if (end - begin == 1) {
+            append(all[begin], out);
             continue;
         }
-        std::vector<uint32_t> tokens;
-        fallBack(pseudoSymbols_[symbol - vocabularySize_], tokens);
-        for (const uint32_t token : tokens)
-            out.push_back(base::TokenId{static_cast<int32_t>(token)});
+        scratch.symbols.assign(all.begin() + static_cast<ptrdiff_t>(begin),
+                               all.begin() + static_cast<ptrdiff_t>(end));
+        if (scratch.symbols.size() <= kShort)
+            joinShort(scratch);
+        else
+            joinLong(scratch);
+        for (const uint32_t symbol : scratch.symbols)
+            append(symbol, out);
     }
+}
+
+void Bpe::append(uint32_t symbol, std::vector<base::TokenId>& out) const {
+    if (symbol < vocabularySize_) {
+        out.push_back(base::TokenId{static_cast<int32_t>(symbol)});
+        return;
+    }
+    std::vector<uint32_t> tokens;
+    fallBack(pseudoSymbols_[symbol - vocabularySize_], tokens);
+    for (const uint32_t token : tokens)
+        out.push_back(base::TokenId{static_cast<int32_t>(token)});
 }
 
 }  // namespace conclave::engine::text

@@ -26,7 +26,7 @@ class Bpe {
 
     /// Memory that pieces share.
     struct Scratch {
-        std::vector<uint32_t> symbols, merges;
+        std::vector<uint32_t> piece, symbols, merges;
     };
     /// Appends the piece's tokens. O(n log n) in the piece, O(n) for text that repeats; the piece is shorter
     /// than 4 GiB.
@@ -64,9 +64,11 @@ class Bpe {
     void readRanks(const formats::TokenizerSpec& spec);
     base::Result<void> readScores(const formats::TokenizerSpec& spec);
     void readSymbols(const formats::TokenizerSpec& spec);
+    void readTouching(const formats::TokenizerSpec& spec);
     void readWholePieces(const formats::TokenizerSpec& spec);
     void fallBack(std::string_view character, std::vector<uint32_t>& symbols) const;
     void toSymbols(std::string_view piece, std::vector<uint32_t>& symbols) const;
+    void append(uint32_t symbol, std::vector<base::TokenId>& out) const;
     void joinShort(Scratch& scratch) const;
     void joinLong(Scratch& scratch) const;
 
@@ -78,6 +80,8 @@ class Bpe {
     // Symbols past the vocabulary stand for characters that are part of tokens but are none themselves.
     std::vector<std::string> pseudoSymbols_;
     PairTable pairs_;
+    PairTable touching_;                                     // symbols that stand side by side in some token
+    bool cuts_ = false;                                      // touching_ may be relied on
     std::vector<uint32_t> results_, priorities_;             // by merge
     std::unordered_map<std::string, uint32_t> wholePieces_;  // ignore_merges
 };

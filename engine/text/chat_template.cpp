@@ -27,6 +27,9 @@ struct ChatTemplate::State {
 
 namespace {
 
+/// Of a template's source. Those of real models have less than a tenth of it.
+constexpr size_t kMostSource = size_t{1} << 20;
+
 Error errorOf(const Failure& failure) {
     const std::string line = std::to_string(failure.line);
     switch (failure.code) {
@@ -124,8 +127,8 @@ base::Result<ChatTemplate> ChatTemplate::parse(std::string source, TemplateBudge
     if (const size_t valid = base::validUtf8Prefix(source); valid != source.size())
         return Error{Code::InvalidUtf8, "", "the chat template", {std::to_string(valid)}};
     try {
-        if (source.size() > budget.outputBytes)
-            jinja::failBudget("its source has more than " + std::to_string(budget.outputBytes) + " bytes");
+        if (source.size() > kMostSource)
+            jinja::failBudget("its source has more than " + std::to_string(kMostSource >> 10) + " KiB");
         auto state = std::make_shared<State>();
         state->source = std::move(source);
         state->budget = budget;

@@ -232,6 +232,7 @@ Value Interpreter::attribute(const Value& value, const TextRef& name) {
 
 Value Interpreter::item(const Value& value, const Value& key) {
     if (value.is(Kind::Undefined)) fail(value.undefinedMessage());
+    if (key.is(Kind::String)) meter_.step(key.text().size() / 1024);
     const bool hashable = !key.is(Kind::List) && !key.is(Kind::Dict);
     if (value.is(Kind::Dict) && hashable)
         if (const Value* found = value.as<DictObject>().find(key)) return *found;

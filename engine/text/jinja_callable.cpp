@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/text/jinja_interpreter.h"
 #include "engine/text/jinja_repr.h"
 
 namespace conclave::engine::text::jinja {
@@ -33,18 +34,23 @@ void bind(const FunctionRow& row, Call& call) {
              std::to_string(args.positional.size()) + " given)");
     for (size_t i = 0; i < args.positional.size(); ++i)
         call.bound[i] = &args.positional[i];
-    for (const auto& [name, value] : args.keyword) {
+    for (const auto& keyword : args.keyword) {
+        const std::string_view name = keyword.first->view();
         const auto at = std::find_if(parameters.begin(), parameters.end(),
-                                     [&](const Parameter& it) { return it.name == name->view(); });
-        if (at == parameters.end())
-            fail(called + " got an unexpected keyword argument " + inQuotes(name->view()));
+                                     [&](const Parameter& it) { return it.name == name; });
+        if (at == parameters.end()) fail(called + " got an unexpected keyword argument " + inQuotes(name));
         const Value*& slot = call.bound[static_cast<size_t>(at - parameters.begin())];
-        if (slot) fail(called + " got multiple values for argument " + inQuotes(name->view()));
-        slot = &value;
+        if (slot) fail(called + " got multiple values for argument " + inQuotes(name));
+        slot = &keyword.second;
     }
     for (size_t i = 0; i < parameters.size(); ++i)
         if (!call.bound[i] && !parameters[i].optional)
             fail(called + " missing 1 required positional argument: " + inQuotes(parameters[i].name));
+}
+
+/// What a function reads costs by its length, so that long texts cannot hide from the clock.
+void chargeFor(Interpreter& in, const Value& value) {
+    if (value.is(Kind::String)) in.meter().step(value.text().size() / 1024);
 }
 
 }  // namespace
@@ -78,6 +84,9 @@ const Text& Call::selfText() const {
 }
 
 Value invoke(const FunctionRow& row, Interpreter& in, const Value& self, Args& args) {
+    chargeFor(in, self);
+    for (const Value& argument : args.positional)
+        chargeFor(in, argument);
     Call call{in, row.name, self, args};
     if (row.parameters != "*") bind(row, call);
     return row.run(call);

@@ -7,6 +7,7 @@
 
 #include "engine/text/jinja_format.h"
 #include "engine/text/jinja_repr.h"
+#include "engine/text/jinja_string.h"
 
 namespace conclave::engine::text::jinja {
 namespace {
@@ -205,12 +206,13 @@ Value repeat(Interpreter& in, const Text& text, int64_t count) {
 }
 
 bool contains(Interpreter& in, const Value& container, const Value& item) {
+    if (item.is(Kind::String)) in.meter().step(item.text().size() / 1024);
     switch (container.kind()) {
     case Kind::String:
         if (!item.is(Kind::String))
             fail("'in <string>' requires string as left operand, not " + std::string(typeName(item)));
         in.meter().step(container.text().size() / 256);
-        return container.text().view().find(item.text().view()) != std::string_view::npos;
+        return findFirst(container.text().view(), item.text().view()) != std::string_view::npos;
     case Kind::Dict:
         return container.as<DictObject>().find(item) != nullptr;
     case Kind::Range: {

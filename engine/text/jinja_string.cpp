@@ -1,6 +1,7 @@
 #include "engine/text/jinja_string.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "engine/base/utf8.h"
 #include "engine/text/jinja_unicode.h"
@@ -30,8 +31,9 @@ std::vector<Text> cut(const Text& text, const std::vector<Range>& ranges) {
 std::vector<Range> splitForward(std::string_view text, std::string_view separator, int64_t most) {
     std::vector<Range> out;
     size_t from = 0;
-    for (size_t at = text.find(separator); at != std::string_view::npos && most != 0;
-         at = text.find(separator, from)) {
+    while (most != 0) {
+        const size_t at = findFirst(text, separator, from);
+        if (at == std::string_view::npos) break;
         out.push_back({from, at});
         from = at + separator.size();
         --most;
@@ -40,18 +42,15 @@ std::vector<Range> splitForward(std::string_view text, std::string_view separato
     return out;
 }
 
+std::string backwards(std::string_view text) {
+    return {text.rbegin(), text.rend()};
+}
+
 std::vector<Range> splitBackward(std::string_view text, std::string_view separator, int64_t most) {
-    std::vector<Range> out;
-    size_t to = text.size();
-    while (most != 0) {
-        const size_t at = text.substr(0, to).rfind(separator);
-        if (at == std::string_view::npos) break;
-        out.push_back({at + separator.size(), to});
-        to = at;
-        --most;
-    }
-    out.push_back({0, to});
+    std::vector<Range> out = splitForward(backwards(text), backwards(separator), most);
     std::reverse(out.begin(), out.end());
+    for (Range& range : out)
+        range = {text.size() - range.to, text.size() - range.from};
     return out;
 }
 
@@ -100,6 +99,18 @@ std::vector<Range> wordsBackward(std::string_view text, int64_t most) {
 
 }  // namespace
 
+size_t findFirst(std::string_view text, std::string_view wanted, size_t from) {
+    if (from > text.size()) return std::string_view::npos;
+    // Two-way search where the wanted text is long; string_view::find is quadratic at its worst.
+    const void* at = ::memmem(text.data() + from, text.size() - from, wanted.data(), wanted.size());
+    return at ? static_cast<size_t>(static_cast<const char*>(at) - text.data()) : std::string_view::npos;
+}
+
+size_t findLast(std::string_view text, std::string_view wanted) {
+    const size_t at = findFirst(backwards(text), backwards(wanted));
+    return at == std::string_view::npos ? at : text.size() - at - wanted.size();
+}
+
 Text stripped(const Text& text, Side side, const std::string_view* chars) {
     const std::string_view view = text.view();
     size_t from = 0, to = view.size();
@@ -134,8 +145,8 @@ Text replaced(const Text& text, std::string_view old, const Text& with, int64_t 
             base::nextCodePoint(view, at);
         }
     } else {
-        for (size_t at = view.find(old); at != std::string_view::npos && count != 0;
-             at = view.find(old, from)) {
+        for (size_t at = findFirst(view, old); at != std::string_view::npos && count != 0;
+             at = findFirst(view, old, from)) {
             put(at);
             from = at + old.size();
             --count;

@@ -12,6 +12,11 @@ namespace conclave::engine::text::jinja {
 
 // Python's string operations on texts that know where they come from: every piece keeps its trust.
 
+/// The first occurrence at or after `from`, and the last, or npos: in about linear time, whatever the texts
+/// are.
+size_t findFirst(std::string_view text, std::string_view wanted, size_t from = 0);
+size_t findLast(std::string_view text, std::string_view wanted);
+
 enum class Side : uint8_t { Both, Left, Right };
 
 /// str.strip: of white space, or of the characters in *chars.

@@ -65,7 +65,8 @@ Value partitionAt(Call& call, bool fromRight) {
     const Text& self = selfOf(call);
     const Text& separator = call.text(0);
     if (separator.empty()) fail("empty separator");
-    const size_t at = fromRight ? self.view().rfind(separator.view()) : self.view().find(separator.view());
+    const size_t at =
+        fromRight ? findLast(self.view(), separator.view()) : findFirst(self.view(), separator.view());
     std::vector<Value> out(3, call.in.string(Text()));
     if (at == std::string_view::npos) {
         out[fromRight ? 2 : 0] = call.self;
@@ -129,7 +130,7 @@ int64_t found(Call& call, bool fromRight) {
     if (!window.valid) return -1;
     const std::string_view self = call.self.text().view();
     const std::string_view part = self.substr(window.from, window.to - window.from);
-    const size_t at = fromRight ? part.rfind(call.text(0).view()) : part.find(call.text(0).view());
+    const size_t at = fromRight ? findLast(part, call.text(0).view()) : findFirst(part, call.text(0).view());
     if (at == std::string_view::npos) return -1;
     return static_cast<int64_t>(countCharacters(self.substr(0, window.from + at)));
 }
@@ -158,8 +159,8 @@ Value count(Call& call) {
     const std::string_view wanted = call.text(0).view();
     if (wanted.empty()) return Value(static_cast<int64_t>(countCharacters(part)) + 1);
     int64_t out = 0;
-    for (size_t at = part.find(wanted); at != std::string_view::npos;
-         at = part.find(wanted, at + wanted.size()))
+    for (size_t at = findFirst(part, wanted); at != std::string_view::npos;
+         at = findFirst(part, wanted, at + wanted.size()))
         ++out;
     return Value(out);
 }

@@ -40,9 +40,8 @@ class Text {
     bool trustAtEnd() const { return first_ != (flips_.size() % 2 == 1); }
 
     template <class Run> void eachRun(size_t from, size_t to, Run&& run) const {
-        size_t next = 0;
-        while (next < flips_.size() && flips_[next] <= from)
-            ++next;
+        auto next =
+            static_cast<size_t>(std::upper_bound(flips_.begin(), flips_.end(), from) - flips_.begin());
         while (from < to) {
             const size_t end = next < flips_.size() ? std::min(flips_[next], to) : to;
             run(view().substr(from, end - from), first_ != (next % 2 == 1));

@@ -179,13 +179,19 @@ Value stripTags(Call& call) {
     const Text text = call.in.text(call.self);
     const std::string_view view = text.view();
     std::string kept;
+    bool tagsEnd = true,
+         commentsEnd = true;  // false: there is no further end, it need not be looked for again
     for (size_t at = 0; at < view.size();) {
         const bool comment = view.substr(at, 4) == "<!--";
-        const size_t end = view[at] == '<' ? view.find(comment ? "-->" : ">", at) : std::string_view::npos;
-        if (end == std::string_view::npos)
-            kept.push_back(view[at++]);
-        else
-            at = end + (comment ? 3 : 1);
+        bool& mayEnd = comment ? commentsEnd : tagsEnd;
+        const std::string_view mark = comment ? "-->" : ">";
+        const size_t end = view[at] == '<' && mayEnd ? view.find(mark, at) : std::string_view::npos;
+        if (end != std::string_view::npos) {
+            at = end + mark.size();
+            continue;
+        }
+        if (view[at] == '<') mayEnd = false;
+        kept.push_back(view[at++]);
     }
     Text out;
     for (const Text& word : splitAtSpace(Text(std::move(kept), text.trusted()), -1, false)) {

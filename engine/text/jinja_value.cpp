@@ -56,6 +56,14 @@ std::string_view typeNameOf(Kind kind) {
     return "object";
 }
 
+/// Of the ends of a long text only: a key of many megabytes is looked up as quickly as a short one.
+size_t hashText(std::string_view text) {
+    constexpr size_t kEnds = 64;
+    const std::hash<std::string_view> hash;
+    if (text.size() <= 2 * kEnds) return hash(text);
+    return hash(text.substr(0, kEnds)) * 31 + hash(text.substr(text.size() - kEnds)) + text.size();
+}
+
 template <class T> int threeWay(const T& a, const T& b) {
     return a < b ? -1 : b < a ? 1 : 0;
 }
@@ -116,7 +124,7 @@ const Value* DictObject::find(std::string_view key) const {
             if (name.is(Kind::String) && name.text().view() == key) return &value;
         return nullptr;
     }
-    const auto [from, to] = index_.equal_range(std::hash<std::string_view>{}(key));
+    const auto [from, to] = index_.equal_range(hashText(key));
     for (auto at = from; at != to; ++at) {
         const auto& [name, value] = entries_[at->second];
         if (name.is(Kind::String) && name.text().view() == key) return &value;
@@ -288,6 +296,8 @@ bool equals(const Value& a, const Value& b, Meter& meter) {
     case Kind::None:
         return true;
     case Kind::String:
+        if (a.text().size() != b.text().size()) return false;
+        meter.step(a.text().size() / 1024);
         return a.text().view() == b.text().view();
     case Kind::Range:
         return equalRanges(a.as<RangeObject>(), b.as<RangeObject>());
@@ -312,7 +322,10 @@ int compare(const Value& a, const Value& b, std::string_view sign, Meter& meter)
     if (isNumber(a) && isNumber(b)) return compareNumbers(a, b);
     for (const Value* side : {&a, &b})
         if (side->is(Kind::Undefined)) fail(side->undefinedMessage());
-    if (a.is(Kind::String) && b.is(Kind::String)) return threeWay(a.text().view(), b.text().view());
+    if (a.is(Kind::String) && b.is(Kind::String)) {
+        meter.step(std::min(a.text().size(), b.text().size()) / 1024);
+        return threeWay(a.text().view(), b.text().view());
+    }
     if (a.kind() == b.kind() && (a.is(Kind::List) || a.is(Kind::Tuple))) {
         meter.step();
         const Meter::Nesting nesting(meter);
@@ -333,7 +346,7 @@ size_t hashOf(const Value& value) {
     case Kind::Float:
         return std::hash<double>{}(value.number());
     case Kind::String:
-        return std::hash<std::string_view>{}(value.text().view());
+        return hashText(value.text().view());
     case Kind::Undefined:
     case Kind::None:
         return static_cast<size_t>(value.kind());

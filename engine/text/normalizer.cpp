@@ -81,6 +81,19 @@ void appendNfc(std::string_view stretch, std::string& out) {
     out.append(reinterpret_cast<const char*>(made), static_cast<size_t>(size));
 }
 
+/// ▁ for each space of a long text: the one replacement that is worth a loop of its own.
+std::string replaceByte(std::string_view text, char byte, const std::string& with) {
+    const auto count = static_cast<size_t>(std::count(text.begin(), text.end(), byte));
+    std::string out;
+    out.reserve(text.size() + count * with.size());
+    for (const char c : text)
+        if (c == byte)
+            out.append(with);
+        else
+            out.push_back(c);
+    return out;
+}
+
 }  // namespace
 
 std::string toNfc(std::string_view text) {
@@ -131,6 +144,9 @@ base::Result<Normalizer> Normalizer::make(const std::vector<formats::NormalizerS
 
 base::Result<std::string> Normalizer::replace(const Replace& step, std::string_view text,
                                               size_t limit) const {
+    const std::string* literal = step.search.literal();
+    if (literal && literal->size() == 1 && step.content.size() <= 3 && text.size() * 3 <= limit)
+        return replaceByte(text, literal->front(), step.content);
     std::string out;
     out.reserve(text.size());
     TextSearch::Scan scan = step.search.scratch();

@@ -75,6 +75,12 @@ struct MakeStep {
     }
 };
 
+bool isOneCharacter(std::string_view text) {
+    size_t at = 0;
+    base::nextCodePoint(text, at);
+    return at == text.size();
+}
+
 std::string replaceSpaces(std::string_view text, const std::string& with) {
     std::string out;
     out.reserve(text.size());
@@ -151,10 +157,8 @@ struct PreTokenizer::Run {
 
     Result<void> cut(size_t index, std::string_view text, bool alphabet, bool atStart) {
         const Step& step = state.steps[index];
-        if (!step.search->mayMatch(text)) {
-            const bool removed = step.behavior == SplitBehavior::Removed && step.invert;
-            return removed ? Result<void>() : pass(index, text, alphabet, atStart);
-        }
+        if (step.behavior != SplitBehavior::Removed && (isOneCharacter(text) || !step.search->mayMatch(text)))
+            return pass(index, text, alphabet, atStart);
         TextSearch::Scan& scan = scans[index];
         scan.begin(text);
         Joiner joiner{.behavior = step.behavior};

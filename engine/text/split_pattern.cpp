@@ -163,6 +163,9 @@ Search SplitPattern::find(Scan& scan, size_t from, Match& match) const {
             const auto alternative = static_cast<size_t>(__builtin_ctzll(candidates));
             candidates &= candidates - 1;
             size_t end = at;
+            if (lead < 0x80 && ((asPrefix_[lead] >> alternative) & 1) != 0 &&
+                !inClass(second_[alternative], text, at + 1, end))
+                continue;
             if (matchAlternative(scan, alternative, at, end)) {
                 match = {at, end};
                 return Search::Found;
@@ -174,9 +177,23 @@ Search SplitPattern::find(Scan& scan, size_t from, Match& match) const {
     return Search::None;
 }
 
+void SplitPattern::indexPrefix(size_t alternative) {
+    second_.push_back(0);
+    const Sequence& items = alternatives_[alternative];
+    if (items.size() < 2) return;
+    const Item &prefix = items[0], &run = items[1];
+    if (prefix.kind != Kind::Run || prefix.least != 0 || prefix.most != 1) return;
+    if (run.kind != Kind::Run || run.least == 0) return;
+    second_.back() = run.charClass;
+    for (unsigned char c = 0; c < 128; ++c)
+        if (classes_[prefix.charClass].containsAscii(c) && !classes_[run.charClass].containsAscii(c))
+            asPrefix_[c] |= uint64_t{1} << alternative;
+}
+
 void SplitPattern::indexFirstCharacters() {
     for (size_t a = 0; a < alternatives_.size(); ++a) {
         const uint64_t bit = uint64_t{1} << a;
+        indexPrefix(a);
         bool any = true;  // the alternative can match without a first character that is known
         for (const Item& item : alternatives_[a]) {
             if (item.kind != Kind::Run) break;

@@ -34,6 +34,9 @@ class TextSearch {
     /// The first match at or after `from` in the text that `scan` began with. Of a literal, the leftmost.
     Search find(Scan& scan, size_t from, Match& match) const;
 
+    /// The text looked for, where it is a literal one.
+    const std::string* literal() const { return std::get_if<std::string>(&matcher_); }
+
     /// What to say when find() gave TooLong.
     base::Error tooLong(const std::string& file) const;
 

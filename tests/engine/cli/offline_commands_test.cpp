@@ -1,4 +1,5 @@
 // The commands that need no engine, run as a person runs them.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -145,7 +146,7 @@ TEST(Commands, RefuseWhatIsNotAModelInOneSentence) {
     home.write("folder/readme", "nothing");
     home.write("empty.gguf", "");
     home.write("cut.gguf", "GGUF\x03");
-    for (const std::string& command : {"show", "tokenize", "check"}) {
+    for (const char* command : {"show", "tokenize", "check"}) {
         expectSentence(home.conclave({command, "no-such-model"}), "no-such-model");
         expectSentence(home.conclave({command, home.path("missing.gguf")}), "no such file");
         expectSentence(home.conclave({command, home.path("folder")}), "config.json");

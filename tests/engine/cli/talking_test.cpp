@@ -1,4 +1,5 @@
 // The commands that talk to an engine, which they start themselves.
+#include <algorithm>
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,8 @@ namespace conclave::tests {
 namespace {
 
 using nlohmann::json;
+
+const std::string kStarter = std::string(CONCLAVE_SOURCE_DIR) + "/resources/models/starter";
 
 TEST(Run, AnswersWithTheStarterAndLeavesAnEngineThatStops) {
     const Home home;
@@ -84,7 +87,7 @@ TEST(Serve, RefusesFlagsThatCannotBeMet) {
     const Home home;
     for (const std::vector<std::string>& words : {std::vector<std::string>{"serve", "--threads", "100000"},
                                                   {"serve", "--kernels", "abacus"},
-                                                  {"serve", "--kv-memory", "1"},
+                                                  {"serve", "--kv-memory", "1", "--model", kStarter},
                                                   {"serve", "--socket", "/tmp/" + std::string(200, 'x')}}) {
         const Ended ended = home.conclave(words);
         EXPECT_EQ(ended.code, 2) << words[1] << ended.error;

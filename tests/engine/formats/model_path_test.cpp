@@ -63,6 +63,22 @@ TEST(ModelPath, AGoodFileOpens) {
     EXPECT_EQ(file->path(), folder.path("small.gguf"));
 }
 
+TEST(ModelPath, BytesThatWereGivenBackCanBeReadAgain) {
+    const ScratchFolder folder;
+    const auto file = GgufFile::open(folder.write("small.gguf", smallGguf().build()));
+    ASSERT_TRUE(file.ok());
+    const TensorInfo* tensor = file->tensors().find("blk.0.w.weight");
+    ASSERT_NE(tensor, nullptr);
+    EXPECT_EQ(tensor->bytes[67], std::byte{2});
+    file->tensors().giveBack(tensor->bytes);
+    EXPECT_EQ(tensor->bytes[67], std::byte{2});
+    const std::string bytes = smallGguf().build();
+    const auto inMemory = GgufFile::parse(asBytes(bytes), "small.gguf");
+    ASSERT_TRUE(inMemory.ok());
+    inMemory->tensors().giveBack(inMemory->tensors().find("blk.0.w.weight")->bytes);
+    EXPECT_EQ(inMemory->tensors().find("blk.0.w.weight")->bytes[67], std::byte{2});
+}
+
 TEST(ModelPath, EveryFileOfTheCollectionOpens) {
     const std::filesystem::path shared = CONCLAVE_SOURCE_DIR "/../shared";
     if (!std::filesystem::exists(shared / "models"))
