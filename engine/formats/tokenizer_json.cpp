@@ -252,6 +252,7 @@ struct Decoder {
     bool byteFallback = false;
     std::string spaceMark;
     bool stripLeading = false;
+    bool stripMarkOnly = false;
 };
 
 Result<void> readReplaceDecoder(const Field& step, Decoder& out) {
@@ -276,7 +277,7 @@ Result<void> readStripDecoder(const Field& step, Decoder& out) {
 Result<void> readMetaspaceDecoder(const Field& step, Decoder& out) {
     CONCLAVE_TRY(const MetaspaceStep read, readMetaspaceStep(step));
     out.spaceMark = read.replacement;
-    out.stripLeading = read.prepend != MetaspaceStep::Prepend::Never;
+    out.stripLeading = out.stripMarkOnly = read.prepend != MetaspaceStep::Prepend::Never;
     return {};
 }
 
@@ -500,6 +501,7 @@ Result<void> readParts(const Field& document, TokenizerSpec& spec) {
             {"ByteLevel in the decoder alone", "in the pre-tokenizer and the decoder together it is"}};
     spec.spaceMark = decoder.spaceMark;
     spec.stripLeadingSpace = decoder.stripLeading;
+    spec.stripMarkOnly = decoder.stripMarkOnly;
     if (decoder.byteFallback || spec.byteFallback)
         for (size_t i = 0; i < spec.tokens.size(); ++i)
             if (spec.kinds[i] == TokenKind::Normal && byteOfToken(spec.tokens[i]))

@@ -105,6 +105,7 @@ struct TokenizerSpec {
     bool fuseUnknown = false;        ///< neighbouring unknown characters give one unknown token
     bool addSpacePrefix = true;      ///< ScoreBpe: a space before the text (already among the normalizers)
     bool stripLeadingSpace = false;  ///< decoder drops the first space
+    bool stripMarkOnly = false;  ///< … and only where it is a spaceMark, not a plain space of an added token
     std::string
         spaceMark;  ///< what stands for a space inside tokens (▁) and is undone by decoding; empty if nothing
     std::optional<base::TokenId> unknown, bos, eos;

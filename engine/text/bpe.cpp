@@ -210,7 +210,8 @@ void Bpe::readTouching(const TokenizerSpec& spec) {
 
 void Bpe::readWholePieces(const TokenizerSpec& spec) {
     for (uint32_t id = 0; id < vocabularySize_; ++id) {
-        if (!mayBeJoined(spec, id)) continue;
+        // Added tokens are matched before; here only the model's own vocabulary counts.
+        if (!mayBeJoined(spec, id) || spec.kinds[id] == TokenKind::UserDefined) continue;
         if (!byteLevel_) {
             wholePieces_.emplace(spec.tokens[id], id);
             continue;

@@ -3,6 +3,7 @@
 
 #include <pcre2.h>
 
+#include <algorithm>
 #include <chrono>
 
 namespace conclave::engine::text {
@@ -45,6 +46,8 @@ const char* differs(std::string_view pattern) {
             constexpr std::string_view kDiffer = "hHvVNRXKGkgQECyYMm0123456789";
             if (kDiffer.find(pattern[i]) != std::string_view::npos)
                 return "an escape that dialects disagree about";
+            // The braces of \p{L} and \x{41} are no repetition.
+            if (pattern.substr(i + 1, 1) == "{") i = std::min(pattern.find('}', i), pattern.size());
             continue;
         }
         if (!bracket && c == '[') {

@@ -58,10 +58,18 @@ void appendDecoded(const TokenizerSpec& spec, const std::string& text, std::stri
     out.append(text, done);
 }
 
-TokenBytes decodeAll(const TokenizerSpec& spec) {
-    std::vector<const std::string*> verbatim(spec.tokens.size());
+/// `later` are the tokens that are matched after normalisation, with what they are matched as: what
+/// normalisation put there belongs to them.
+TokenBytes decodeAll(const TokenizerSpec& spec, const std::vector<formats::AddedToken>& later) {
+    std::vector<std::optional<std::string>> verbatim(spec.tokens.size());
     for (const formats::AddedToken& token : spec.added)
-        verbatim[static_cast<size_t>(base::toInt(token.id))] = &token.content;
+        verbatim[static_cast<size_t>(base::toInt(token.id))] = token.content;
+    if (spec.model != formats::TokenizerModel::ByteLevelBpe)
+        for (const formats::AddedToken& token : later) {
+            std::string text;
+            appendDecoded(spec, token.content, text);
+            verbatim[static_cast<size_t>(base::toInt(token.id))] = std::move(text);
+        }
     TokenBytes made;
     made.begins.reserve(spec.tokens.size() + 1);
     for (size_t id = 0; id < spec.tokens.size(); ++id) {
@@ -127,7 +135,7 @@ base::Result<Tokenizer> Tokenizer::make(TokenizerSpec spec) {
                 Code::BadTokenizer, spec.file, "added_tokens", {"normalisation leaves nothing of a token"}};
     }
     AddedTokens first(tokensFor(spec, normalizer, false));
-    TokenBytes bytes = decodeAll(spec);
+    TokenBytes bytes = decodeAll(spec, later);
     spec.merges.clear();
     spec.merges.shrink_to_fit();
     return Tokenizer(std::make_unique<const State>(
@@ -216,7 +224,9 @@ base::Result<std::string> Tokenizer::decode(std::span<const TokenId> ids, bool s
         const bool control = isControl(id);
         if (control && !showControl) continue;
         std::string_view piece = bytes(id);
-        if (atStart && !control && !piece.empty() && piece.front() == ' ') piece.remove_prefix(1);
+        const bool strips = !spec().stripMarkOnly ||
+                            spec().tokens[static_cast<size_t>(base::toInt(id))].starts_with(spec().spaceMark);
+        if (atStart && strips && !control && !piece.empty() && piece.front() == ' ') piece.remove_prefix(1);
         atStart = false;
         text += piece;
     }
