@@ -124,7 +124,6 @@ void Bpe::readRanks(const TokenizerSpec& spec) {
         joined.assign(left).append(right);
         const uint32_t result = ids.at(joined);
         results_.push_back(result);
-        priorities_.push_back(rank);
         const TokenKind kind = spec.kinds[result];
         if (kind == TokenKind::Control || kind == TokenKind::Unknown) continue;
         pairs_.add(ids.at(left), ids.at(right), rank);
@@ -318,8 +317,8 @@ void Bpe::joinShort(Scratch& scratch) const {
         size_t best = symbols.size();
         uint32_t priority = kNone;
         for (size_t i = 0; i < merges.size(); ++i) {
-            if (merges[i] == kNone || priorities_[merges[i]] >= priority) continue;
-            priority = priorities_[merges[i]];
+            if (merges[i] == kNone || priorityOf(merges[i]) >= priority) continue;
+            priority = priorityOf(merges[i]);
             best = i;
         }
         if (best == symbols.size()) return;
@@ -342,7 +341,7 @@ void Bpe::joinLong(Scratch& scratch) const {
     const auto consider = [&](uint32_t at) {
         Node& node = nodes[at];
         node.merge = node.next < size ? pairs_.find(node.symbol, nodes[node.next].symbol) : kNone;
-        if (node.merge != kNone) queue.push(priorities_[node.merge], at);
+        if (node.merge != kNone) queue.push(priorityOf(node.merge), at);
     };
     for (uint32_t i = 0; i < size; ++i)
         nodes[i] = {scratch.symbols[i], i + 1, i - 1, kNone};  // before the first: kNone
@@ -353,7 +352,7 @@ void Bpe::joinLong(Scratch& scratch) const {
         if (const uint32_t* soon = queue.soon()) __builtin_prefetch(&nodes[*soon]);
         Node& node = nodes[at];
         // Where a neighbour was joined since, the pair that waited here is no more.
-        if (node.merge == kNone || priorities_[node.merge] != priority) continue;
+        if (node.merge == kNone || priorityOf(node.merge) != priority) continue;
         node.symbol = results_[node.merge];
         Node& gone = nodes[node.next];
         gone.merge = kNone;

@@ -68,6 +68,7 @@ class Bpe {
     void readWholePieces(const formats::TokenizerSpec& spec);
     void fallBack(std::string_view character, std::vector<uint32_t>& symbols) const;
     void toSymbols(std::string_view piece, std::vector<uint32_t>& symbols) const;
+    uint32_t priorityOf(uint32_t merge) const { return priorities_.empty() ? merge : priorities_[merge]; }
     void append(uint32_t symbol, std::vector<base::TokenId>& out) const;
     void joinShort(Scratch& scratch) const;
     void joinLong(Scratch& scratch) const;
@@ -80,9 +81,10 @@ class Bpe {
     // Symbols past the vocabulary stand for characters that are part of tokens but are none themselves.
     std::vector<std::string> pseudoSymbols_;
     PairTable pairs_;
-    PairTable touching_;                                     // symbols that stand side by side in some token
-    bool cuts_ = false;                                      // touching_ may be relied on
-    std::vector<uint32_t> results_, priorities_;             // by merge
+    PairTable touching_;                // symbols that stand side by side in some token
+    bool cuts_ = false;                 // touching_ may be relied on
+    std::vector<uint32_t> results_;     // by merge: the token
+    std::vector<uint32_t> priorities_;  // by merge; empty where the merge's number is its rank
     std::unordered_map<std::string, uint32_t> wholePieces_;  // ignore_merges
 };
 
