@@ -2,10 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <span>
 #include <utility>
-
-#include <sys/mman.h>
 
 namespace conclave::engine::residency {
 namespace {
@@ -18,7 +15,6 @@ using formats::TensorInfo;
 using quant::Format;
 
 constexpr uint64_t kChunk = uint64_t{4} << 20;  // bytes copied between two reports
-constexpr uintptr_t kPage = 4096;
 
 /// Copies and decodes one plan's tensors and counts what it has done.
 class Copier {
@@ -51,7 +47,7 @@ class Copier {
             for (uint64_t at = 0; at < matrixBytes; at += kChunk) {
                 const uint64_t bytes = std::min(kChunk, matrixBytes - at);
                 std::memcpy(out + m * place.matrixStride + at, from + at, bytes);
-                release({from + at, bytes});
+                tensors_.giveBack({from + at, bytes});
                 report(bytes);
             }
         }
@@ -98,25 +94,13 @@ class Copier {
             format.encode(values.data(), values.size() / format.blockValues, out + m * place.matrixStride);
             report(place.rowBytes * place.rows);
         }
-        release(tensor.bytes);
+        tensors_.giveBack(tensor.bytes);
     }
 
     void copyScales(const Place& place, const TensorInfo& tensor, uint32_t matrix) {
         const std::vector<float> scales = scalesOf(tensor);
         std::memcpy(memory_ + place.scalesOffset + matrix * place.scalesStride, scales.data(),
                     scales.size() * sizeof(float));
-    }
-
-    /// Takes copied bytes of a mapped file out of our resident memory; they stay in the system's cache.
-    void release(std::span<const std::byte> bytes) const {
-        for (const platform::MappedFile& file : tensors_.files()) {
-            const std::span<const std::byte> all = file.bytes();
-            if (bytes.data() < all.data() || bytes.data() + bytes.size() > all.data() + all.size()) continue;
-            const uintptr_t begin = reinterpret_cast<uintptr_t>(bytes.data()) / kPage * kPage;
-            const uintptr_t end = reinterpret_cast<uintptr_t>(bytes.data() + bytes.size());
-            madvise(reinterpret_cast<void*>(begin), end - begin,
-                    MADV_DONTNEED);  // a wish: refusal costs memory only
-        }
     }
 
     void report(uint64_t bytes) {
