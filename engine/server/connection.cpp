@@ -12,6 +12,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <optional>
+#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
@@ -42,8 +43,6 @@ Refusal refusalOf(const error_code& error, bool timedOut, const Limits& limits) 
     if (error == http::error::header_limit || error == http::error::buffer_overflow)
         return {{Code::BodyTooLarge, {}, {}, {std::to_string(limits.headerBytes >> 10) + " KiB of headers"}},
                 431};
-    if (error == http::error::bad_version)
-        return {{Code::BadHttp, {}, {}, {"its version is not 1.0 or 1.1"}}, 505};
     return {{Code::BadHttp, {}, {}, {error.message()}}, 400};
 }
 
@@ -52,6 +51,11 @@ ResponseForm closingForm() {
     ResponseForm form;
     form.keepAlive = false;
     return form;
+}
+
+bool hasHungUp(int descriptor) {
+    pollfd state{descriptor, 0, 0};
+    return ::poll(&state, 1, 0) == 1 && (state.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
 ResponseForm formOf(const Parser& parser) {
@@ -117,8 +121,9 @@ void Connection::close() {
 void Connection::watchForLeaving() {
     socket_.async_wait(Socket::wait_error, [self = shared_from_this()](const error_code& error) {
         if (self->closed_) return;
-        if (error == asio::error::operation_aborted)
-            return self->watchForLeaving();  // a deadline cancelled all waits
+        // A deadline cancels every wait of the socket; and Asio may wake one for an event of a socket that
+        // was closed just before ours took its place in its tables. So the kernel is asked once more.
+        if (error || !hasHungUp(self->socket_.native_handle())) return self->watchForLeaving();
         self->close();
     });
 }

@@ -26,7 +26,6 @@ constexpr Reason kReasons[] = {
     {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"},
     {503, "Service Unavailable"},
-    {505, "HTTP Version Not Supported"},
 };
 
 std::string_view reasonOf(int status) {

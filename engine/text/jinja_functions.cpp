@@ -1,5 +1,7 @@
 #include "engine/text/jinja_functions.h"
 
+#include <utility>
+
 #include "engine/text/jinja_interpreter.h"
 #include "engine/text/jinja_methods.h"
 #include "engine/text/jinja_strftime.h"
@@ -56,7 +58,9 @@ Value joiner(Call& call) {
 }
 
 Value raiseException(Call& call) {
-    throw Failure{base::Code::TemplateRaised, call.in.text(call.at(0)).bytes(), 0};
+    std::string message = call.in.text(call.at(0)).bytes();
+    if (message.empty()) message = "the chat template refuses this conversation without saying why";
+    throw Failure{base::Code::TemplateRaised, std::move(message), 0};
 }
 
 Value strftimeNow(Call& call) {

@@ -330,7 +330,8 @@ TEST_F(ServerTest, ManyStreamsAtOnceEachItsOwnWords) {
         threads.emplace_back([this, i, &texts] {
             protocol::ChatRequest request;
             request.messages.push_back(protocol::chatMessage("user", "[s" + std::to_string(i) + "*12]"));
-            texts[i] = engine().chat(std::move(request)).text;
+            const client::Answer answer = engine().chat(std::move(request));
+            texts[i] = answer.failed ? base::render(*answer.failed) : answer.text;
         });
     for (std::thread& thread : threads)
         thread.join();

@@ -237,6 +237,11 @@ TEST(ChatTemplate, RaisedMessagesAreTheTemplatesOwn) {
     EXPECT_EQ(base::render(out.error()), "Roles must alternate, user!");
 }
 
+TEST(ChatTemplate, AnEmptyRaisedMessageIsStillASentence) {
+    EXPECT_EQ(textOf("{{ raise_exception(nope) }}", conversation()),
+              "error: the chat template refuses this conversation without saying why");
+}
+
 TEST(ChatTemplate, ErrorsNameTheLine) {
     auto syntax = ChatTemplate::parse("one\n{% if x %}\n{{ oops ? }}{% endif %}");
     ASSERT_FALSE(syntax.ok());
