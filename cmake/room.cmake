@@ -49,6 +49,8 @@ function(room_test NAME)
     target_compile_definitions(${target} PRIVATE CONCLAVE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                CONCLAVE_BINARY_DIR="${PROJECT_BINARY_DIR}")
     target_link_libraries(${target} PRIVATE conclave_flags GTest::gtest_main ${ROOM_LINK})
+    # The rooms are tested as users run them; the tests themselves are there soonest without optimisation.
+    target_compile_options(${target} PRIVATE -O0)
     foreach(dependency IN LISTS ROOM_DEPENDS)
         string(REPLACE "/" "_" dependency_target ${dependency})
         string(REPLACE "-" "_" dependency_target ${dependency_target})

@@ -1,5 +1,8 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
+#include <map>
 #include <memory>
 
 #include "engine/cli/command.h"
@@ -7,15 +10,20 @@
 #include "engine/offline/check.h"
 #include "engine/offline/installed.h"
 #include "engine/offline/numerics.h"
+#include "engine/policy/options.h"
 
 namespace conclave::engine::cli {
 namespace {
 
+/// Keys of config.toml that hold here too. What products are rounded to and how positions are stored is not
+/// among them: without a flag the check is exact.
+constexpr std::string_view kKeys[] = {"threads", "kernels", "kv-memory", "context"};
+
 struct Options {
     std::string model;
     std::string golden;
-    std::string kernels, activations, kv;
-    size_t threads = 0;
+    std::map<std::string, std::string> flags;  ///< of kKeys
+    std::string activations, kv;
     bool json = false;
 };
 
@@ -43,12 +51,23 @@ int check(const Options& options) {
     offline::CheckOptions request;
     const auto path = offline::modelPath(options.model);
     if (!path.ok()) return fail(path.error());
-    const auto numerics = offline::numericsOptions(options.kernels, options.activations, options.kv);
+    policy::Sources sources;
+    sources.configFile = policy::defaultConfigFile();
+    for (const auto& [key, value] : options.flags)
+        if (!value.empty()) sources.flags.push_back({key, value});
+    const auto loaded = policy::load(sources);
+    if (!loaded.ok()) return fail(loaded.error());
+    for (const std::string& warning : loaded->warnings)
+        std::fprintf(stderr, "conclave: %s\n", warning.c_str());
+    const policy::Options& configured = loaded->options;
+    const auto numerics = offline::numericsOptions(configured.kernels, options.activations, options.kv);
     if (!numerics.ok()) return fail(numerics.error());
     request.model = *path;
     request.golden = options.golden;
     request.load = *numerics;
-    request.threads = options.threads;
+    request.threads = configured.threads;
+    request.context = configured.context;
+    request.kvBytes = configured.kvMemory;
     ProgressBar bar;
     request.progress = [&bar](const std::string& stage, uint64_t done, uint64_t total) {
         bar.show(stage, done, total);
@@ -70,10 +89,13 @@ Run declareCheck(CLI::App& app) {
     app.add_option("model", options->model, "A folder (its safetensors) or a GGUF file")->required();
     app.add_option("--golden", options->golden,
                    "Folder of golden.json and golden.safetensors; the model's own without it");
-    app.add_option("--kernels", options->kernels, "Row of kernels; the best one without it");
     app.add_option("--activations", options->activations, "exact (float32), auto, bf16 or int8");
     app.add_option("--kv", options->kv, "Type of stored keys and values: f32 or f16");
-    app.add_option("--threads", options->threads, "Threads; one for each core without it");
+    for (const policy::Key& key : policy::keys())
+        if (std::find(std::begin(kKeys), std::end(kKeys), key.name) != std::end(kKeys))
+            app.add_option("--" + std::string(key.name), options->flags[std::string(key.name)],
+                           std::string(key.help))
+                ->type_name(std::string(key.value));
     app.add_flag("--json", options->json, "Print JSON");
     return [options] { return check(*options); };
 }

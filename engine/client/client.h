@@ -46,8 +46,7 @@ class Engine {
     explicit Engine(std::string socketPath) : socketPath_(std::move(socketPath)) {}
     const std::string& socketPath() const { return socketPath_; }
 
-    // -- any request
-    // ------------------------------------------------------------------------------------------------
+    // --- any request ---
 
     /// A status of 4xx or 5xx is a Response like any other. `body` is JSON, or empty.
     base::Result<Response> request(std::string_view method, std::string_view target,
@@ -61,8 +60,7 @@ class Engine {
     base::Result<void> stream(std::string_view target, std::string_view body, const OnEvent& onEvent,
                               const Cancellation* cancel = nullptr) const;
 
-    // -- the endpoints
-    // ----------------------------------------------------------------------------------------------
+    // --- the endpoints ---
 
     base::Result<protocol::EngineInfo> info() const;
     base::Result<std::vector<protocol::ModelRow>> listModels() const;

@@ -12,7 +12,7 @@ using base::Error;
 using base::Result;
 using base::TokenId;
 
-// ---- what each value of tokenizer.ggml.pre stands for: regexes, each applied to the pieces of the one
+// --- what each value of tokenizer.ggml.pre stands for: regexes, each applied to the pieces of the one ---
 // before. Sources: the Split patterns of the models' own tokenizer.json files, and for GGUF's names and their
 // sharing llama.cpp's list of pre-tokenizers.
 
@@ -157,7 +157,7 @@ std::optional<std::vector<std::string>> regexesOf(const std::vector<PreTokenizer
     return out;
 }
 
-// ---- reading
+// --- reading ---
 
 constexpr const char* kTokens = "tokenizer.ggml.tokens";
 constexpr const char* kMerges = "tokenizer.ggml.merges";

@@ -104,7 +104,7 @@ Result<void> readSteps(const Field& step, const char* listKey, const StepRow<Out
     return step.unsupported(type, supported);
 }
 
-// ---- pre-tokenizers
+// --- pre-tokenizers ---
 
 constexpr std::array<std::pair<std::string_view, SplitBehavior>, 5> kBehaviors{{
     {"Isolated", SplitBehavior::Isolated},
@@ -219,7 +219,7 @@ constexpr StepRow<Steps> kPreTokenizers[] = {
 constexpr const char* kPreTokenizersKnown =
     "Split, Digits, ByteLevel, Metaspace, Punctuation, Whitespace, WhitespaceSplit and Sequence are";
 
-// ---- normalizers
+// --- normalizers ---
 
 using Normalizers = std::vector<NormalizerStep>;
 
@@ -244,7 +244,7 @@ constexpr StepRow<Normalizers> kNormalizers[] = {
     {"Prepend", readPrepend},
 };
 
-// ---- decoders
+// --- decoders ---
 
 /// What the decoder undoes.
 struct Decoder {
@@ -292,7 +292,7 @@ constexpr StepRow<Decoder> kDecoders[] = {
     {"Strip", readStripDecoder},
 };
 
-// ---- post-processors
+// --- post-processors ---
 
 /// What the template writes before and after a single text.
 struct Template {
@@ -333,7 +333,7 @@ constexpr StepRow<Template> kPostProcessors[] = {
     {"TemplateProcessing", readTemplate},
 };
 
-// ---- model and added tokens
+// --- model and added tokens ---
 
 Result<void> place(const Field& field, TokenizerSpec& spec, TokenId id, const std::string& text,
                    TokenKind kind) {

@@ -66,8 +66,7 @@ bool hasTensor(const GgufKeys& k, uint32_t layer, const char* name) {
     return k.gguf.tensors().find("blk." + std::to_string(layer) + "." + name) != nullptr;
 }
 
-// --- RoPE
-// ---------------------------------------------------------------------------------------------------
+// --- RoPE ---
 
 /// rope_freqs: what each inverse frequency is divided by; llama.cpp's converters write Llama 3's scaling so.
 Result<void> readDivisors(const GgufKeys& k, ModelConfig& c) {
@@ -132,8 +131,7 @@ Result<void> readRope(const GgufKeys& k, ModelConfig& c) {
     return unsupported(k, "rope.scaling.type", "rope scaling " + type, "none, linear and yarn are");
 }
 
-// --- parts that several families share
-// -----------------------------------------------------------------------
+// --- parts that several families share ---
 
 /// Rows of the embedding table. A vocabulary that is longer than the table belongs to another model.
 Result<void> readVocabulary(const GgufKeys& k, ModelConfig& c) {
@@ -210,8 +208,7 @@ Result<void> readExperts(const GgufKeys& k, ModelConfig& c) {
     return {};
 }
 
-// --- families
-// ------------------------------------------------------------------------------------------------
+// --- families ---
 
 Result<void> readLlama(const GgufKeys& k, ModelConfig& c) {
     // The converter stores q and k so that neighbours are rotated together; Hugging Face rotates the halves

@@ -17,8 +17,7 @@ using kernels::RouteRule;
 using nlohmann::json;
 using Scaling = RopeConfig::Scaling;
 
-// --- RoPE
-// ---------------------------------------------------------------------------------------------------
+// --- RoPE ---
 
 /// YaRN's factor on cosines and sines: given, or the ratio of DeepSeek's two mscales, or the paper's 0.1 ln s
 /// + 1.
@@ -106,8 +105,7 @@ Result<void> readRope(const JsonFields& f, uint32_t dim, ModelConfig& c) {
     return readScaling(JsonFields(*object, f.file(), "rope_scaling."), c);
 }
 
-// --- parts that several families share
-// -----------------------------------------------------------------------
+// --- parts that several families share ---
 
 /// Heads of ordinary attention, their length and their rotation.
 Result<void> readHeads(const JsonFields& f, ModelConfig& c) {
@@ -191,8 +189,7 @@ Result<void> readCommon(const JsonFields& f, ModelConfig& c) {
     return readQuantization(f, c);
 }
 
-// --- families
-// ------------------------------------------------------------------------------------------------
+// --- families ---
 
 Result<void> readDense(const JsonFields& f, ModelConfig& c) {
     CONCLAVE_TRY_VOID(readBiases(f, c));

@@ -34,8 +34,7 @@ struct Running {
     uint32_t maxRows;
 };
 
-// --- the plan
-// ------------------------------------------------------------------------------------------------
+// --- the plan ---
 
 /// In exact mode both halves of kv_b are float32, like everything that is computed from weights.
 Format absorbedExactly(Format) {
@@ -76,8 +75,7 @@ void warnOfSkipped(const residency::Plan& plan, ModelConfig& c) {
                          what + "), such as " + names.front());
 }
 
-// --- activations
-// ---------------------------------------------------------------------------------------------
+// --- activations ---
 
 Activation activationOf(ActivationChoice choice, const kernels::Kernels& kernels, Format format) {
     switch (choice) {
@@ -101,8 +99,7 @@ std::string numericsIdOf(const LoadOptions& options) {
            std::to_string(kernels::kNumericsVersion);
 }
 
-// --- forward
-// -------------------------------------------------------------------------------------------------
+// --- forward ---
 
 /// Lists the rows of all slices and checks what the caller promised.
 void listRows(Running& m, const Step& step) {
@@ -142,8 +139,7 @@ StepOutcome runStep(Running& m, Step& step, platform::Team& team) {
     return m.layers(pass) ? StepOutcome::Done : StepOutcome::Stopped;
 }
 
-// --- loading
-// -------------------------------------------------------------------------------------------------
+// --- loading ---
 
 Result<std::shared_ptr<const Model>> load(ModelConfig config, const TensorDirectory& tensors, Naming naming,
                                           LoadOptions options) {

@@ -85,11 +85,15 @@ std::string goldenFolder(const CheckOptions& options) {
     return slash == std::string::npos ? "." : options.model.substr(0, slash + 1);
 }
 
+size_t pagesFor(size_t positions) {
+    return (positions + kernels::kPagePositions - 1) / kernels::kPagePositions;
+}
+
 /// One sequence on pages of its own, fed a run of tokens at a time.
 class Runner {
   public:
     static Result<Runner> make(const model::Model& model, platform::Team& team, size_t positions) {
-        const size_t pages = (positions + kernels::kPagePositions - 1) / kernels::kPagePositions;
+        const size_t pages = pagesFor(positions);
         CONCLAVE_TRY(platform::Memory memory,
                      platform::Memory::allocate(pages * model.kv.pageBytes, "the KV cache of a prompt"));
         return Runner(model, team, std::move(memory), pages);
@@ -187,6 +191,26 @@ Result<void> runPrompt(const model::Model& model, platform::Team& team, const Go
     return {};
 }
 
+/// Every prompt and its greedy tokens must fit into what the options allow.
+Result<void> checkFits(const Golden& golden, const model::Model& model, const CheckOptions& options) {
+    size_t most = 0;
+    for (const GoldenPrompt& prompt : golden.prompts)
+        most = std::max(most, prompt.ids.size() + prompt.greedy.size());
+    const auto tooLittle = [](const char* flag, uint64_t given, const std::string& needed) {
+        return Error{Code::OutOfRange,
+                     {},
+                     flag,
+                     {std::to_string(given),
+                      "at least " + needed + ", what the longest golden prompt and its greedy tokens take"}};
+    };
+    if (options.context > 0 && options.context < most)
+        return tooLittle("--context", options.context, std::to_string(most) + " tokens");
+    const uint64_t bytes = pagesFor(most) * model.kv.pageBytes;
+    if (options.kvBytes > 0 && options.kvBytes < bytes)
+        return tooLittle("--kv-memory", options.kvBytes, std::to_string(bytes) + " bytes");
+    return {};
+}
+
 /// Whether the model's tokenizer gives the golden ids; templates' control tokens count as such.
 bool sameTokens(const text::Tokenizer& tokenizer, const GoldenPrompt& prompt) {
     const auto ids = tokenizer.encode(prompt.text, true, text::AddBos::IfWanted);
@@ -213,6 +237,8 @@ Result<CheckReport> check(const CheckOptions& options) {
     CONCLAVE_TRY(const Opened opened, open(chosen));
     const model::Model& model = *opened.model;
     CONCLAVE_TRY(const Golden golden, readGolden(goldenFolder(options), model.config));
+
+    CONCLAVE_TRY_VOID(checkFits(golden, model, options));
 
     CheckReport report;
     report.model = options.model;

@@ -16,6 +16,8 @@ struct CheckOptions {
     std::string golden{};       ///< folder of golden.json and golden.safetensors; empty = the model's folder
     model::LoadOptions load{};  ///< kernels, activations, kv; exact by default
     size_t threads = 0;         ///< 0 = the default team
+    uint32_t context = 0;  ///< most positions of a prompt and its greedy tokens; 0 = as many as there are
+    uint64_t kvBytes = 0;  ///< most memory for their keys and values; 0 = as much as they take
     /// stage, done, in all; may be empty.
     std::function<void(const std::string& stage, uint64_t done, uint64_t total)> progress{};
 };
@@ -47,7 +49,7 @@ inline constexpr float kClearMargin =
 inline constexpr double kClearGap = 1e-3;  ///< of a greedy step; a run is compared up to the first below it
 
 /// Runs the golden prompts through the model. A report whose `pass` is false is not an error; errors are
-/// input that cannot be compared.
+/// input that cannot be compared, and golden prompts that `context` or `kvBytes` do not hold.
 base::Result<CheckReport> check(const CheckOptions& options);
 
 /// model mode kernels prompts max_logit_error routing_agree routing_forced routing_total greedy_agree

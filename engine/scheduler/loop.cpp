@@ -53,8 +53,7 @@ void Loop::take(const Cancel& cancel) {
     if (found != sequences_.end()) finish(**found, FinishReason::Cancelled);
 }
 
-// --- Admission and pages
-// --------------------------------------------------------------------------------------------
+// --- Admission and pages ---
 
 std::vector<Sequence*> Loop::running() const {
     std::vector<Sequence*> out;
@@ -197,8 +196,7 @@ void Loop::cachePages(Sequence& sequence) {
     }
 }
 
-// --- Steps
-// ----------------------------------------------------------------------------------------------------------
+// --- Steps ---
 
 /// The parts of a step of these sequences (all of one model) that have pages for it.
 std::vector<BatchPart> Loop::prepare(const std::vector<Sequence*>& sequences) {

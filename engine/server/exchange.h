@@ -27,13 +27,11 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     Exchange(boost::asio::any_io_executor strand, ResponseForm form, size_t queueLimit,
              std::atomic<uint64_t>& alive);
 
-    // -- for handlers, through Reply; any thread
-    // -----------------------------------------------------------------------
+    // --- for handlers, through Reply; any thread ---
     /// Runs `work` on the strand, in the order of the calls.
     void post(std::function<void()> work);
 
-    // -- on the strand
-    // --------------------------------------------------------------------------------------------------
+    // --- on the strand ---
     void whole(int status, const std::string& body);
     /// `errorEvent` names the event that fail() sends once the stream has begun.
     void beginEvents(std::string errorEvent);
@@ -44,8 +42,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     /// `hook` is called when the client has gone, or now where it has already.
     void whenGone(std::function<void()> hook);
 
-    // -- for the connection, on the strand
-    // ----------------------------------------------------------------------------
+    // --- for the connection, on the strand ---
     std::string take();
     bool finished() const { return finished_; }
     bool cut() const { return cut_; }

@@ -26,7 +26,7 @@ bool mayBeJoined(const TokenizerSpec& spec, size_t id) {
 
 }  // namespace
 
-// ---- pairs
+// --- pairs ---
 
 void Bpe::PairTable::reserve(size_t pairs) {
     size_t slots = 16;
@@ -73,7 +73,7 @@ uint32_t Bpe::CharacterTable::find(char32_t c) const {
     return known == high_.end() ? kNone : known->second;
 }
 
-// ---- making
+// --- making ---
 
 base::Result<Bpe> Bpe::make(const TokenizerSpec& spec) {
     Bpe made;
@@ -226,7 +226,7 @@ void Bpe::readWholePieces(const TokenizerSpec& spec) {
     }
 }
 
-// ---- joining
+// --- joining ---
 
 /// The pairs that can be joined, best priority first, of equals the leftmost. There are few different
 /// priorities and many places for each in text that repeats, so that places wait in a list for each priority:

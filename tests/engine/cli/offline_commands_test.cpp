@@ -128,7 +128,20 @@ TEST(Check, PassesFailsAndRefusesWithItsThreeExitCodes) {
     EXPECT_FALSE(json::parse(other.out)["pass"].get<bool>());
     expectSentence(home.conclave({"check", kTiny, "--golden", home.folder()}), "golden");
     expectSentence(home.conclave({"check", kTiny, "--kernels", "abacus"}), "abacus");
-    expectSentence(home.conclave({"check", kTiny, "--threads", "100000"}), "--threads");
+    expectSentence(home.conclave({"check", kTiny, "--threads", "5000"}), "--threads");
+    expectSentence(home.conclave({"check", kTiny, "--threads", "4000"}), "--threads");
+    expectSentence(home.conclave({"check", kTiny, "--context", "3"}), "--context");
+    expectSentence(home.conclave({"check", kTiny, "--kv-memory", "1"}), "--kv-memory");
+    expectSentence(home.conclave({"check", kTiny, "--kv-memory", "many"}), "--kv-memory");
+    EXPECT_EQ(home.conclave({"check", kTiny, "--context", "512", "--kv-memory", "64MiB"}).code, 0);
+}
+
+TEST(Check, TakesItsKeysFromTheConfiguration) {
+    const Home home;
+    std::filesystem::create_directories(home.path("config/conclave"));
+    home.write("config/conclave/config.toml", "context = 3\n");
+    expectSentence(home.conclave({"check", kTiny}), "--context");
+    EXPECT_EQ(home.conclave({"check", kTiny, "--context", "512"}).code, 0);
 }
 
 TEST(Import, MakesAFileThatChecks) {

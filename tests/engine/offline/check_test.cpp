@@ -250,6 +250,13 @@ TEST(CheckInput, MoreTokensThanEmbeddingRows) {
     EXPECT_EQ(codeOf({.model = copy.path()}), Code::VocabularyMismatch);
 }
 
+TEST(CheckInput, PromptsThatTheContextOrItsMemoryDoNotHold) {
+    const std::string model = kFixtures + "/models/llama-tiny";
+    EXPECT_EQ(codeOf({.model = model, .context = 3}), Code::OutOfRange);
+    EXPECT_EQ(codeOf({.model = model, .kvBytes = 1}), Code::OutOfRange);
+    expectPass({.model = model, .context = 512, .kvBytes = uint64_t{64} << 20});
+}
+
 TEST(CheckInput, TooManyThreads) {
     EXPECT_EQ(codeOf({.model = kFixtures + "/models/llama-tiny", .threads = 100000}), Code::TooManyThreads);
 }
