@@ -49,8 +49,9 @@ function(room_test NAME)
     target_compile_definitions(${target} PRIVATE CONCLAVE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                CONCLAVE_BINARY_DIR="${PROJECT_BINARY_DIR}")
     target_link_libraries(${target} PRIVATE conclave_flags GTest::gtest_main ${ROOM_LINK})
-    # The rooms are tested as users run them; the tests themselves are there soonest without optimisation.
-    target_compile_options(${target} PRIVATE -O0)
+    # Tests are most of what g++ has to do; their own code need not be fast. Not -O0: the linker may take their copies
+    # of library templates for the rooms too.
+    target_compile_options(${target} PRIVATE -O1)
     foreach(dependency IN LISTS ROOM_DEPENDS)
         string(REPLACE "/" "_" dependency_target ${dependency})
         string(REPLACE "-" "_" dependency_target ${dependency_target})

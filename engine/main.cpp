@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <new>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 
@@ -184,8 +186,16 @@ int main(int argc, char** argv) {
     if (const std::optional<int> code = parse(argc, argv, arguments)) return *code;
     spdlog::set_default_logger(spdlog::stderr_color_mt("conclaved"));
     spdlog::set_pattern("%Y-%m-%d %H:%M:%S %l: %v");
-    const base::Result<void> served = serve(arguments);
-    if (served.ok()) return 0;
-    std::fprintf(stderr, "conclaved: %s\n", base::render(served.error()).c_str());
+    try {
+        const base::Result<void> served = serve(arguments);
+        if (served.ok()) return 0;
+        std::fprintf(stderr, "conclaved: %s\n", base::render(served.error()).c_str());
+    } catch (const std::bad_alloc&) {
+        std::fputs("conclaved: the system refuses memory; free some and start it again\n", stderr);
+    } catch (const std::system_error& error) {
+        std::fprintf(stderr,
+                     "conclaved: the system refuses what is needed (%s); free some and start it again\n",
+                     error.what());
+    }
     return 2;
 }

@@ -76,7 +76,7 @@ void print(const Report& report) {
                     row.supported ? "" : " (this processor lacks what it needs)");
     std::printf("socket      %s\n", report.socket.c_str());
     if (report.engine)
-        std::printf("engine      %s, process %lld, %zu models loaded\n", report.engine->version.c_str(),
+        std::printf("engine      %s, process %lld, models loaded: %zu\n", report.engine->version.c_str(),
                     static_cast<long long>(report.engine->pid), report.engine->models.size());
     else
         std::printf("engine      %s\n", report.engineProblem.c_str());

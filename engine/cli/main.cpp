@@ -3,8 +3,10 @@
 #include <clocale>
 #include <csignal>
 #include <cstdio>
+#include <new>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "engine/cli/command.h"
@@ -18,10 +20,10 @@ struct Declared {
     cli::Run run;
 };
 
-int reportParseError(const CLI::App& app, const CLI::ParseError& error) {
+int reportParseError(const CLI::App& app, const std::string& parent, const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {  // --help and --version end up here too
         std::fputs(error.get_name() == "CallForVersion" ? "conclave " CONCLAVE_VERSION "\n"
-                                                        : app.help().c_str(),
+                                                        : app.help(parent).c_str(),
                    stdout);
         return 0;
     }
@@ -43,6 +45,7 @@ int main(int argc, char** argv) {
     std::vector<Declared> declared;
     for (const cli::Command& command : cli::commands()) {
         CLI::App* sub = app.add_subcommand(std::string(command.name), std::string(command.summary));
+        sub->set_help_all_flag("");
         sub->footer("Example:\n  " + std::string(command.example));
         declared.push_back({sub, command.declare(*sub)});
     }
@@ -59,12 +62,18 @@ int main(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        const CLI::App* asked = &app;
         for (const Declared& d : declared)
-            if (d.app->parsed()) asked = d.app;
-        return reportParseError(*asked, error);
+            if (d.app->parsed()) return reportParseError(*d.app, app.get_name(), error);
+        return reportParseError(app, "", error);
     }
-    for (const Declared& d : declared)
-        if (d.app->parsed()) return d.run();
+    try {
+        for (const Declared& d : declared)
+            if (d.app->parsed()) return d.run();
+    } catch (const std::bad_alloc&) {
+        std::fputs("conclave: the system refuses memory; free some and try again\n", stderr);
+    } catch (const std::system_error& error) {
+        std::fprintf(stderr, "conclave: the system refuses what is needed (%s); free some and try again\n",
+                     error.what());
+    }
     return 2;
 }

@@ -75,6 +75,7 @@ Result<GgufFile> GgufFile::open(const std::string& path) {
                           "this is a later part of a split model; open the first, which ends in " +
                               partSuffix(1, parts));
     if (parts > 1) CONCLAVE_TRY_VOID(joinParts(file, parts));
+    if (!file.tensors().unchanged()) return Error{Code::FileChanged, path, {}, {}};
     return file;
 }
 

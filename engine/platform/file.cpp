@@ -3,11 +3,14 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <optional>
 #include <random>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
+
+#include "engine/platform/mapping_guard.h"
 
 namespace conclave::engine::platform {
 namespace {
@@ -83,8 +86,10 @@ struct MappedFile::State {
     void* data = nullptr;
     size_t size = 0;
     struct stat status {};
+    std::optional<MappingGuard> guard;
 
     ~State() {
+        guard.reset();
         if (data) ::munmap(data, size);
     }
 };
@@ -100,6 +105,7 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
     if (data == MAP_FAILED) return Error{Code::FileUnreadable, path, "", {std::strerror(errno)}};
     state->data = data;
     state->size = size;
+    state->guard.emplace(data, size);
     return MappedFile(std::move(state));
 }
 
@@ -113,6 +119,7 @@ const std::string& MappedFile::path() const {
 
 bool MappedFile::unchanged() const {
     struct stat now {};
+    if (state_->guard->broken()) return false;
     if (::stat(state_->path.c_str(), &now) != 0) return false;
     const struct stat& then = state_->status;
     return now.st_ino == then.st_ino && now.st_dev == then.st_dev && now.st_size == then.st_size &&

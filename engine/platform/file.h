@@ -11,9 +11,9 @@
 
 namespace conclave::engine::platform {
 
-/// A regular file mapped read-only. Immutable; the mapping lives as long as any copy of the handle. A file
-/// that is cut while mapped raises SIGBUS on access: whoever serves from weights copies them first (residency
-/// does).
+/// A regular file mapped read-only. Immutable; the mapping lives as long as any copy of the handle. What is
+/// no longer there of a file that was cut reads as zeros, and unchanged() is false (mapping_guard.h): whoever
+/// has read must ask before the bytes are believed.
 class MappedFile {
   public:
     /// Refuses what is not a regular file (FIFOs, devices, folders; opened without blocking), what is empty,

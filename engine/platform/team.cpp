@@ -102,6 +102,12 @@ struct Team::State {
         pending.word.store(static_cast<uint32_t>(size - 1));
         round.set(round.word.load(std::memory_order_relaxed) + 1);
     }
+
+    void leave() {
+        start(nullptr);
+        for (auto& thread : threads)
+            thread.join();
+    }
 };
 
 Team::Team(size_t threads) : state_(std::make_unique<State>()) {
@@ -111,17 +117,21 @@ Team::Team(size_t threads) : state_(std::make_unique<State>()) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (size_t worker = 1; worker < threads; ++worker) {
-        state_->threads.emplace_back([state = state_.get(), worker] { state->loop(worker); });
-        pthread_setname_np(state_->threads.back().native_handle(), "conclave-team");
+    try {
+        for (size_t worker = 1; worker < threads; ++worker) {
+            state_->threads.emplace_back([state = state_.get(), worker] { state->loop(worker); });
+            pthread_setname_np(state_->threads.back().native_handle(), "conclave-team");
+        }
+    } catch (...) {  // the system gives no more threads; those that are there leave
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        state_->leave();
+        throw;
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 Team::~Team() {
-    state_->start(nullptr);
-    for (auto& thread : state_->threads)
-        thread.join();
+    state_->leave();
 }
 
 size_t Team::size() const {

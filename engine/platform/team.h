@@ -12,7 +12,8 @@ namespace conclave::engine::platform {
 /// number only, so what a worker does never depends on timing.
 class Team {
   public:
-    /// threads: workers in all, the caller included; at least 1.
+    /// threads: workers in all, the caller included; at least 1. Throws std::system_error where the system
+    /// gives no more threads.
     explicit Team(size_t threads);
     ~Team();
     Team(const Team&) = delete;

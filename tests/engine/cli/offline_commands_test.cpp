@@ -176,6 +176,7 @@ TEST(Commands, ExplainThemselvesWithAnExample) {
         const Ended ended = home.conclave({command, "--help"});
         EXPECT_EQ(ended.code, 0) << command;
         EXPECT_NE(ended.out.find("Example:\n  "), std::string::npos) << ended.out;
+        EXPECT_NE(ended.out.find("Usage: conclave " + std::string(command)), std::string::npos) << ended.out;
     }
     EXPECT_EQ(home.conclave({"--version"}).code, 0);
     expectSentence(home.conclave({"juggle"}), "juggle");

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/formats/gguf.h"
+
 namespace conclave::engine::offline {
 namespace {
 
@@ -215,6 +217,37 @@ TEST(Check, RoundedActivationsAreAModeOfTheirOwn) {
 
 // --- bad input
 // -----------------------------------------------------------------------------------------------
+
+/// Part `number` of `count` of a file, as other GGUF tools split it: the keys stand in the first, the tensors
+/// in turn.
+void writePart(const formats::GgufFile& whole, const std::string& path, uint16_t number, uint16_t count) {
+    std::vector<std::pair<std::string, formats::GgufValue>> metadata;
+    if (number == 0)
+        for (const auto& [key, value] : whole.metadata())
+            if (key != "general.alignment") metadata.emplace_back(key, value);
+    const std::vector<formats::TensorInfo>& all = whole.tensors().all();
+    metadata.emplace_back("split.no", formats::GgufScalar(number));
+    metadata.emplace_back("split.count", formats::GgufScalar(count));
+    metadata.emplace_back("split.tensors.count", formats::GgufScalar(static_cast<int32_t>(all.size())));
+    std::vector<formats::GgufWriteTensor> tensors;
+    for (size_t i = number; i < all.size(); i += count)
+        tensors.push_back({all[i].name, all[i].format, all[i].shape,
+                           [bytes = all[i].bytes](const auto& sink) { return sink(bytes); }});
+    const auto written = formats::writeGguf(path, metadata, tensors, {});
+    ASSERT_TRUE(written.ok()) << base::render(written.error());
+}
+
+TEST(Check, ASplitFileIsItsWhole) {
+    const Copy copy("llama-tiny");
+    const auto whole = formats::GgufFile::open(copy.path() + "/model.gguf");
+    ASSERT_TRUE(whole.ok());
+    for (uint16_t number = 0; number < 3; ++number)
+        writePart(*whole, copy.path() + "/part-0000" + std::to_string(number + 1) + "-of-00003.gguf", number,
+                  3);
+    expectPass({.model = copy.path() + "/part-00001-of-00003.gguf"});
+    fs::remove(copy.path() + "/part-00002-of-00003.gguf");
+    EXPECT_EQ(codeOf({.model = copy.path() + "/part-00001-of-00003.gguf"}), Code::FileNotFound);
+}
 
 TEST(CheckInput, MissingModelAndWrongKinds) {
     EXPECT_EQ(codeOf({.model = "/nowhere/at/all"}), Code::FileNotFound);

@@ -1,9 +1,11 @@
 #include "engine/platform/file.h"
 
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -48,6 +50,38 @@ TEST_F(FileTest, NoticesThatTheFileWasChangedOrReplaced) {
     ASSERT_TRUE(replaced.ok());
     fs::remove(path("b"));
     EXPECT_FALSE(replaced->unchanged());
+}
+
+TEST_F(FileTest, WhatWasCutReadsAsZerosAndTheProcessLives) {
+    const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+    const std::string content(3 * page + 5, 'x');
+    const auto cut = MappedFile::open(write("a", content));
+    const auto whole = MappedFile::open(write("b", content));
+    ASSERT_TRUE(cut.ok());
+    ASSERT_TRUE(whole.ok());
+    fs::resize_file(path("a"), page);
+    EXPECT_EQ(cut->bytes()[page - 1], std::byte{'x'});
+    EXPECT_EQ(cut->bytes()[2 * page], std::byte{0});
+    EXPECT_EQ(cut->bytes()[3 * page + 4], std::byte{0});
+    EXPECT_FALSE(cut->unchanged());
+    fs::resize_file(path("a"), content.size());
+    EXPECT_FALSE(cut->unchanged());
+    EXPECT_EQ(whole->bytes()[2 * page], std::byte{'x'});
+    EXPECT_TRUE(whole->unchanged());
+}
+
+TEST_F(FileTest, ABusErrorElsewhereStillEndsTheProcess) {
+    const std::string file = write("a", std::string(100, 'x'));
+    const auto guarded = MappedFile::open(file);
+    ASSERT_TRUE(guarded.ok());
+    EXPECT_DEATH(
+        {
+            const int fd = ::open(file.c_str(), O_RDONLY);
+            auto* bare = static_cast<volatile char*>(::mmap(nullptr, 1, PROT_READ, MAP_PRIVATE, fd, 0));
+            fs::resize_file(file, 0);
+            (void)bare[0];
+        },
+        "");
 }
 
 TEST_F(FileTest, RefusesWhatIsNotARegularFileAndSaysWhatItIs) {

@@ -152,6 +152,19 @@ TEST_F(FileWeights, AFileThatChangesWhileItIsReadIsAnError) {
     EXPECT_EQ(weights.error().file, path);
 }
 
+TEST_F(FileWeights, AFileThatIsCutWhileItIsReadIsAnErrorToo) {
+    constexpr uint32_t kFloats = 16 << 20;
+    std::ofstream(path, std::ios::binary) << onesFile(kFloats);
+    formats::TensorDirectory tensors;
+    ASSERT_TRUE(formats::readSafetensors(path, tensors).ok());
+    const auto plan = makePlan(tensors, {wanted("w", {kFloats}, 1, kFloats)}, {});
+    ASSERT_TRUE(plan.ok());
+    std::filesystem::resize_file(path, 4096);
+    const auto weights = loadWeights(*plan, tensors, {});
+    ASSERT_FALSE(weights.ok());
+    EXPECT_EQ(weights.error().code, Code::FileChanged);
+}
+
 uint64_t peakKiB() {
     std::ifstream in("/proc/self/status");
     for (std::string line; std::getline(in, line);)

@@ -242,12 +242,13 @@ TEST(ChatTemplateBudget, DeepInputIsRefused) {
     Json deep = 1;
     for (int i = 0; i < 5000; ++i)
         deep = Json::array({std::move(deep)});
-    onSmallStack(1024, [&deep] {
-        const auto out = render("{{ x }}", {{"x", deep}});
+    const Json input = {{"x", std::move(deep)}};
+    onSmallStack(1024, [&input] {
+        const auto out = render("{{ x }}", input);
         ASSERT_FALSE(out.ok());
         EXPECT_EQ(out.error().code, Code::TemplateBudget);
         // What the template never mentions costs nothing.
-        EXPECT_TRUE(render("hi", {{"x", deep}}).ok());
+        EXPECT_TRUE(render("hi", input).ok());
     });
 }
 
