@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "engine/base/utf8.h"
-#include "engine/text/jinja_input.h"
-#include "engine/text/jinja_interpreter.h"
-#include "engine/text/jinja_parser.h"
+#include "engine/text/jinja/input.h"
+#include "engine/text/jinja/interpreter.h"
+#include "engine/text/jinja/parser.h"
 
 namespace conclave::engine::text {
 

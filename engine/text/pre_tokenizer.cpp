@@ -115,6 +115,8 @@ std::string fromAlphabet(std::string_view text) {
 struct PreTokenizer::State {
     std::string file;
     std::vector<Step> steps;
+    /// By step, and one for the end: whether neither it nor a later one does anything to a single character.
+    std::vector<char> keepsSingles;
 };
 
 /// One call of split(): the scratch of each step, and where pieces go. The steps call each other, one level
@@ -128,6 +130,12 @@ struct PreTokenizer::Run {
     Result<void> pass(size_t index, std::string_view piece, bool alphabet, bool atStart) {
         if (!alphabet && state.steps[index].toAlphabet)
             return step(index + 1, toAlphabet(piece), true, atStart);
+        // Ten megabytes of newlines are ten million pieces, and each would walk through every step for
+        // nothing.
+        if (!alphabet && state.keepsSingles[index + 1] && isOneCharacter(piece)) {
+            sink(piece);
+            return {};
+        }
         return step(index + 1, piece, alphabet, atStart);
     }
 
@@ -250,6 +258,13 @@ base::Result<PreTokenizer> PreTokenizer::make(const std::vector<formats::PreToke
         CONCLAVE_TRY(Step step, std::visit(MakeStep{state->file}, steps[i]));
         step.toAlphabet = std::holds_alternative<formats::ByteLevelStep>(steps[i]) && i + 1 < steps.size();
         state->steps.push_back(std::move(step));
+    }
+    state->keepsSingles.assign(steps.size() + 1, true);
+    for (size_t i = steps.size(); i-- > 0;) {
+        const Step& step = state->steps[i];
+        const bool keeps = step.spacesBecome.empty() && step.prefix.empty() && !step.toAlphabet &&
+                           step.behavior != SplitBehavior::Removed;
+        state->keepsSingles[i] = keeps && state->keepsSingles[i + 1];
     }
     return PreTokenizer(std::move(state));
 }
