@@ -49,9 +49,13 @@ function(room_test NAME)
     target_compile_definitions(${target} PRIVATE CONCLAVE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                CONCLAVE_BINARY_DIR="${PROJECT_BINARY_DIR}")
     target_link_libraries(${target} PRIVATE conclave_flags GTest::gtest_main ${ROOM_LINK})
-    # Tests are most of what g++ has to do; their own code need not be fast. Not -O0: the linker may take their copies
-    # of library templates for the rooms too.
-    target_compile_options(${target} PRIVATE -O1)
+    # Tests are most of what g++ has to do; their own code need not be fast. Not -O0 where time is measured: the linker
+    # may take their copies of library templates for the rooms too.
+    if(CONCLAVE_SANITIZE)
+        target_compile_options(${target} PRIVATE -O0)
+    else()
+        target_compile_options(${target} PRIVATE -O1)
+    endif()
     foreach(dependency IN LISTS ROOM_DEPENDS)
         string(REPLACE "/" "_" dependency_target ${dependency})
         string(REPLACE "-" "_" dependency_target ${dependency_target})
