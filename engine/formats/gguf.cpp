@@ -46,7 +46,7 @@ Result<void> joinParts(GgufFile& first, uint64_t parts) {
             return outOfRange(file, "split.no", number, "its name says " + std::to_string(part - 1));
         if (count != parts)
             return outOfRange(file, "split.count", count, "the first part says " + std::to_string(parts));
-        CONCLAVE_TRY_VOID(GgufParser::join(first, std::move(file), std::move(mapping)));
+        CONCLAVE_TRY_VOID(GgufParser::join(first, file, std::move(mapping)));
     }
     const size_t found = first.tensors().all().size();
     CONCLAVE_TRY(const uint64_t promised, first.unsignedInt("split.tensors.count", found));

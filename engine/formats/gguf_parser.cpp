@@ -380,7 +380,7 @@ Result<GgufFile> GgufParser::parse() {
     return std::move(file_);
 }
 
-Result<void> GgufParser::join(GgufFile& first, GgufFile part, platform::MappedFile mapping) {
+Result<void> GgufParser::join(GgufFile& first, const GgufFile& part, platform::MappedFile mapping) {
     for (const TensorInfo& tensor : part.tensors_.all())
         CONCLAVE_TRY_VOID(first.tensors_.add(tensor));
     keep(first, std::move(mapping));

@@ -21,7 +21,7 @@ class GgufParser {
 
     /// For GgufFile::open: keeps the mapping alive, and joins the parts of a split set.
     static void keep(GgufFile& file, platform::MappedFile mapping) { file.tensors_.keep(std::move(mapping)); }
-    static base::Result<void> join(GgufFile& first, GgufFile part, platform::MappedFile mapping);
+    static base::Result<void> join(GgufFile& first, const GgufFile& part, platform::MappedFile mapping);
 
   private:
     struct PlacedTensor {

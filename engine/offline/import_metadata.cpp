@@ -175,7 +175,7 @@ Result<void> expertKeys(const HfFolder& folder, const ModelConfig& c, Keys& keys
 std::string ggufArchitecture(const ModelConfig& config) {
     for (const Architecture& row : kArchitectures)
         if (row.modelType == config.sourceArchitecture) return std::string(row.gguf);
-    CONCLAVE_CHECK(!"every architecture that config.json may name has a row");
+    CONCLAVE_CHECK(false && "every architecture that config.json may name has a row");
     return {};
 }
 

@@ -188,7 +188,7 @@ std::string ggufName(const model::Family& family, Role role, const std::string& 
             }
     for (const model::NameRow& row : family.names)
         if (row.role == role && !row.gguf.empty()) return model::fillName(row.gguf, layer);
-    CONCLAVE_CHECK(!"every role of a Hugging Face model has a name in GGUF");
+    CONCLAVE_CHECK(false && "every role of a Hugging Face model has a name in GGUF");
     return {};
 }
 
