@@ -12,6 +12,8 @@ die() {
     exit 1
 }
 
+trap 'die "interrupted; start it again and it goes on from here"' INT TERM
+
 # Compilers that may run at once: as many as processors, but 1.2 GB of memory for each.
 buildJobs() {
     local megabytes jobs

@@ -93,7 +93,8 @@ class Messages {
 /// One conversation with one model.
 class Conversation {
   public:
-    Conversation(const client::Engine& engine, const Options& options) : engine_(engine) {
+    Conversation(client::Engine engine, const Options& options)
+        : engine_(std::move(engine)), socket_(options.socket), path_(options.model) {
         request_.generation = options.generation;
         begin(options.system);
     }
@@ -110,14 +111,13 @@ class Conversation {
     int say(const std::string& message) {
         request_.messages.push_back(protocol::chatMessage("user", message));
         const InterruptGuard guard;
-        const client::Answer answer = engine_.chat(
-            request_,
-            [](std::string_view text) {
-                std::fwrite(text.data(), 1, text.size(), stdout);
-                std::fflush(stdout);
-                return true;
-            },
-            &guard.cancellation());
+        client::Answer answer = ask(guard);
+        if (engineIsGone(answer)) {
+            if (const auto again = reopen(); !again.ok())
+                answer.failed = again.error();
+            else
+                answer = ask(guard);
+        }
         if (!answer.text.empty() || !answer.failed) std::fputs("\n", stdout);
         std::fflush(stdout);
         const bool stopped = answer.failed && answer.failed->code == base::Code::Cancelled;
@@ -126,19 +126,47 @@ class Conversation {
         else
             request_.messages.push_back(protocol::chatMessage("assistant", answer.text));
         if (!answer.failed || stopped) {
-            if (answer.finish == "length")
+            const auto& most = request_.generation.maxTokens;
+            const bool asWished = most && answer.usage && answer.usage->completionTokens >= *most;
+            if (answer.finish == "length" && !asWished)
                 std::fputs("conclave: the answer ends here because no more tokens fit; /clear begins anew\n",
                            stderr);
             return 0;
         }
         const int code = fail(*answer.failed);
-        if (answer.failed->code == base::Code::ContextExceeded)
+        const size_t before = system_.empty() ? 0 : 1;
+        if (answer.failed->code == base::Code::ContextExceeded && request_.messages.size() > before)
             std::fputs("conclave: the conversation is full; /clear begins a new one\n", stderr);
         return code;
     }
 
   private:
-    const client::Engine& engine_;
+    client::Answer ask(const InterruptGuard& guard) {
+        return engine_.chat(
+            request_,
+            [](std::string_view text) {
+                writeWords(text);
+                return true;
+            },
+            &guard.cancellation());
+    }
+
+    /// It ended since the last answer, or before it had a word of this one.
+    static bool engineIsGone(const client::Answer& answer) {
+        return answer.failed && answer.text.empty() &&
+               (answer.failed->code == base::Code::EngineLost ||
+                answer.failed->code == base::Code::EngineNotRunning);
+    }
+
+    /// A new engine with the same model; the conversation is ours, so nothing of it is lost.
+    base::Result<void> reopen() {
+        CONCLAVE_TRY(engine_, openEngine(socket_));
+        CONCLAVE_TRY(request_.generation.model, readyModel(engine_, path_));
+        return {};
+    }
+
+    client::Engine engine_;
+    const std::string socket_, path_;
     protocol::ChatRequest request_;
     std::string system_;
 };
@@ -177,6 +205,7 @@ int chat(const Options& given) {
     if (!chosen.ok()) return fail(chosen.error());
     const auto model = readyModel(*engine, *chosen);
     if (!model.ok()) return fail(model.error());
+    options.model = *chosen;
     options.generation.model = *model;
 
     const bool terminal = stdinIsTerminal() && stdoutIsTerminal();
@@ -202,7 +231,8 @@ int chat(const Options& given) {
 
 Run declareChat(CLI::App& app) {
     auto options = std::make_shared<Options>();
-    app.add_option("model", options->model, "A model's name or path; without it models.chat of config.toml");
+    app.add_option("model", options->model,
+                   "A model's name or path; without it models.chat of config.toml, else starter");
     app.add_option("--system", options->system, "Instructions for the conversation");
     addGenerationFlags(app, options->generation);
     addSocketFlag(app, options->socket);

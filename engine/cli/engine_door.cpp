@@ -1,6 +1,9 @@
 #include "engine/cli/engine_door.h"
 
+#include <CLI/Validators.hpp>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <unistd.h>
 
 #include "engine/cli/terminal.h"
@@ -15,6 +18,8 @@ base::Result<client::EnsureOptions> ensureOptions(const std::string& socket) {
     client::EnsureOptions options;
     options.socket = socket;
     CONCLAVE_TRY(const policy::Loaded loaded, policy::load(userSources()));
+    for (const std::string& warning : loaded.warnings)
+        std::fprintf(stderr, "conclave: warning: %s\n", warning.c_str());
     options.configuredSocket = loaded.options.socket;
     options.say = [](const std::string& line) {
         if (stderrIsTerminal()) std::fprintf(stderr, "%s\n", line.c_str());
@@ -45,6 +50,8 @@ base::Result<client::Engine> findRunningEngine(const std::string& socket) {
 }
 
 base::Result<std::string> readyModel(const client::Engine& engine, const std::string& argument) {
+    if (argument.empty())
+        return base::Error{base::Code::BadArgument, {}, "model", {"is empty; give a name or a path"}};
     protocol::LoadRequest request;
     CONCLAVE_TRY(const std::vector<protocol::ModelRow> known, engine.listModels());
     for (const protocol::ModelRow& model : known)
@@ -65,15 +72,25 @@ base::Result<std::string> readyModel(const client::Engine& engine, const std::st
 }
 
 void addGenerationFlags(CLI::App& app, protocol::Generation& generation) {
-    app.add_option("--temperature", generation.temperature, "0 = always the likeliest token; 0 to 5");
-    app.add_option("--top-p", generation.topP, "Keep the likeliest tokens up to this share; 0 to 1");
+    // JSON cannot say NaN or infinity: they would arrive as if nothing had been given.
+    const CLI::Validator finite(
+        [](std::string& text) {
+            return std::isfinite(std::strtod(text.c_str(), nullptr)) ? std::string()
+                                                                     : text + " is not a number";
+        },
+        "");
+    app.add_option("--temperature", generation.temperature, "0 = always the likeliest token; 0 to 5")
+        ->check(finite);
+    app.add_option("--top-p", generation.topP, "Keep the likeliest tokens up to this share; 0 to 1")
+        ->check(finite);
     app.add_option_function<int64_t>(
         "--top-k",
         [&generation](const int64_t& k) {
             generation.topK = k <= 0 ? 0 : static_cast<uint32_t>(std::min<int64_t>(k, UINT32_MAX));
         },
         "Keep this many of the likeliest tokens; 0 = all");
-    app.add_option("--min-p", generation.minP, "Drop tokens below this share of the likeliest; 0 to 1");
+    app.add_option("--min-p", generation.minP, "Drop tokens below this share of the likeliest; 0 to 1")
+        ->check(finite);
     app.add_option("--seed", generation.seed, "The same seed gives the same answer");
     app.add_option("--max-tokens", generation.maxTokens, "End the answer after this many tokens");
     app.add_option("--stop", generation.stop, "End the answer before this text; may be given again");

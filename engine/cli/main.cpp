@@ -27,7 +27,8 @@ int reportParseError(const CLI::App& app, const std::string& parent, const CLI::
                    stdout);
         return 0;
     }
-    std::fprintf(stderr, "conclave: %s; see conclave --help\n", error.what());
+    std::fprintf(stderr, "conclave: %s; see %s%s --help\n", error.what(),
+                 parent.empty() ? "" : (parent + " ").c_str(), app.get_name().c_str());
     return 2;
 }
 

@@ -63,10 +63,7 @@ int run(Options& options) {
 
     const InterruptGuard guard;
     const auto show = [&](std::string_view text) {
-        if (!options.json) {
-            std::fwrite(text.data(), 1, text.size(), stdout);
-            std::fflush(stdout);
-        }
+        if (!options.json) writeWords(text);
         return true;
     };
     if (!options.raw)

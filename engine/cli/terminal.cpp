@@ -6,6 +6,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "engine/base/utf8.h"
+
 namespace conclave::engine::cli {
 namespace {
 
@@ -60,6 +62,20 @@ void ProgressBar::clear() {
     std::fputs("\r\033[K", stderr);
     std::fflush(stderr);
     drawn_ = false;
+}
+
+void writeWords(std::string_view text) {
+    std::string shown;
+    if (stdoutIsTerminal()) {
+        for (size_t at = 0; at < text.size();) {
+            const char32_t c = base::nextCodePoint(text, at);
+            const bool control = (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7F && c < 0xA0);
+            base::appendUtf8(shown, !control ? c : c < 0x20 ? 0x2400 + c : c == 0x7F ? 0x2421 : 0xFFFD);
+        }
+        text = shown;
+    }
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
 }
 
 std::string readableBytes(uint64_t bytes) {

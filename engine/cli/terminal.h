@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 namespace conclave::engine::cli {
 
@@ -28,6 +29,11 @@ class ProgressBar {
     int64_t lastMs_ = 0;
     std::string lastStage_;
 };
+
+/// Writes words of a model to stdout at once. Where that is a terminal, control characters other than newline
+/// and tab are shown as their pictures (␛), so that a model cannot move the cursor, ring the bell or speak to
+/// the terminal. `text` is valid UTF-8, whole characters.
+void writeWords(std::string_view text);
 
 /// "23.1 MB"
 std::string readableBytes(uint64_t bytes);

@@ -24,6 +24,12 @@ using quant::Format;
 
 constexpr Format kFormats[] = {Format::Q8_0, Format::Q4_0, Format::BF16, Format::F16};
 
+bool isGguf(const std::string& path) {
+    char magic[4] = {};
+    std::ifstream(path, std::ios::binary).read(magic, sizeof magic);
+    return std::string_view(magic, sizeof magic) == "GGUF";
+}
+
 /// A destination that is there must be a GGUF file: whoever mistypes a path loses no other file.
 Result<void> checkDestination(const std::string& path) {
     const auto refuse = [&](const char* why) { return Error{Code::BadArgument, "", path, {why}}; };
@@ -37,9 +43,7 @@ Result<void> checkDestination(const std::string& path) {
     case platform::PathKind::Regular:
         break;
     }
-    char magic[4] = {};
-    std::ifstream(path, std::ios::binary).read(magic, sizeof magic);
-    if (std::string_view(magic, sizeof magic) != "GGUF")
+    if (!isGguf(path))
         return refuse("is there already and is not a GGUF file; remove it or choose another name");
     return {};
 }
@@ -98,6 +102,11 @@ Result<ImportReport> importModel(const ImportOptions& options,
                      {std::string(quant::info(*options.quant).name) +
                       " is not written; q8_0, q4_0, bf16 and f16 are"}};
     CONCLAVE_TRY_VOID(checkDestination(options.destination));
+    if (platform::pathKind(options.source) == platform::PathKind::Regular && isGguf(options.source))
+        return Error{Code::BadArgument,
+                     "",
+                     options.source,
+                     {"is a GGUF file already and is used as it is; import reads Hugging Face folders"}};
     CONCLAVE_TRY(const formats::HfFolder folder,
                  formats::openHfFolder(options.source, formats::Weights::WithWeights));
     CONCLAVE_TRY(const model::ModelConfig config, model::configFromHf(folder));

@@ -105,7 +105,8 @@ void takeEvent(Writing& writing, Exchange& exchange, const scheduler::SequenceEv
 }
 
 void generate(Context& context, base::OwnerId owner, const Reply& reply, const Model& model,
-              const protocol::Generation& generation, Tokens prompt, std::shared_ptr<Writing> writing) {
+              const protocol::Generation& generation, Tokens prompt,
+              const std::shared_ptr<Writing>& writing) {
     scheduler::GenerationRequest request;
     request.owner = owner;
     request.model = model;

@@ -13,7 +13,7 @@ namespace asio = boost::asio;
 using base::Code;
 using base::Error;
 
-Exchange::Exchange(asio::any_io_executor strand, ResponseForm form, size_t queueLimit,
+Exchange::Exchange(const asio::any_io_executor& strand, ResponseForm form, size_t queueLimit,
                    std::atomic<uint64_t>& alive)
     : counted_(alive), strand_(strand), wake_(strand), form_(std::move(form)), queueLimit_(queueLimit) {
     wake_.expires_at(asio::steady_timer::time_point::max());
@@ -23,7 +23,7 @@ void Exchange::post(std::function<void()> work) {
     asio::post(strand_, std::move(work));
 }
 
-void Exchange::append(std::string bytes) {
+void Exchange::append(std::string_view bytes) {
     if (gone_ || cut_) return;
     // A whole answer is as large as its request made it; only what may go on for ever is bounded.
     if (streaming_ && queue_.size() + bytes.size() > queueLimit_) {

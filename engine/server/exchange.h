@@ -24,7 +24,7 @@ namespace conclave::engine::server {
 class Exchange : public std::enable_shared_from_this<Exchange> {
   public:
     /// `alive` counts the exchanges there are: the strand must outlive them all.
-    Exchange(boost::asio::any_io_executor strand, ResponseForm form, size_t queueLimit,
+    Exchange(const boost::asio::any_io_executor& strand, ResponseForm form, size_t queueLimit,
              std::atomic<uint64_t>& alive);
 
     // --- for handlers, through Reply; any thread ---
@@ -57,7 +57,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     std::function<void()> onCut;
 
   private:
-    void append(std::string bytes);
+    void append(std::string_view bytes);
     void finish();
 
     struct Counted {

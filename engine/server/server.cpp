@@ -30,8 +30,7 @@ using Stream = asio::local::stream_protocol;
 namespace {
 
 constexpr std::chrono::milliseconds kAcceptPause{100};  ///< after running out of descriptors
-constexpr std::chrono::milliseconds kEndPause{1};
-constexpr std::chrono::milliseconds kDrain{2000};  ///< for last words at the end
+constexpr std::chrono::milliseconds kDrain{2000};       ///< for last words at the end
 
 }  // namespace
 

@@ -27,6 +27,14 @@ bool StopStrings::Stop::advance(char c) {
     return matched == text.size();
 }
 
+std::string StopStrings::begun(std::string_view more, size_t bytes) const {
+    const std::string_view held =
+        held_ == 0 ? std::string_view() : std::string_view(stops_[holder_].text).substr(0, held_);
+    std::string out(held.substr(0, bytes));
+    out += more.substr(0, bytes - out.size());
+    return out;
+}
+
 StopStrings::Out StopStrings::push(std::string_view text) {
     Out out;
     out.stopped = stopped_;
@@ -36,25 +44,26 @@ StopStrings::Out StopStrings::push(std::string_view text) {
         for (Stop& stop : stops_)
             if (stop.advance(text[i])) complete = std::max(complete, stop.text.size());
         if (complete == 0) continue;
-        held_.append(text.substr(0, i + 1));
-        held_.resize(held_.size() - complete);
-        out.text = std::move(held_);
-        held_.clear();
+        out.text = begun(text, held_ + i + 1 - complete);
+        held_ = 0;
         out.stopped = stopped_ = true;
         return out;
     }
-    held_ += text;
-    size_t possible = 0;
-    for (const Stop& stop : stops_)
-        possible = std::max(possible, stop.matched);
-    out.text = held_.substr(0, held_.size() - possible);
-    held_.erase(0, held_.size() - possible);
+    size_t holder = 0, possible = 0;
+    for (size_t i = 0; i < stops_.size(); ++i)
+        if (stops_[i].matched > possible) {
+            holder = i;
+            possible = stops_[i].matched;
+        }
+    out.text = begun(text, held_ + text.size() - possible);
+    holder_ = holder;
+    held_ = possible;
     return out;
 }
 
 std::string StopStrings::finish() {
-    std::string out = std::move(held_);
-    held_.clear();
+    std::string out = begun({}, held_);
+    held_ = 0;
     return out;
 }
 

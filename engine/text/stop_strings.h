@@ -34,8 +34,12 @@ class StopStrings {
         size_t matched = 0;  // how much of the text ends the stream so far
         bool advance(char c);
     };
+    /// The first bytes of what is held back and `more` after it.
+    std::string begun(std::string_view more, size_t bytes) const;
+
     std::vector<Stop> stops_;
-    std::string held_;
+    size_t holder_ = 0,
+           held_ = 0;  // what is held back is the beginning of a stop string: which, and how much of it
     bool stopped_ = false;
 };
 

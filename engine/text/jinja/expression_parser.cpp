@@ -77,7 +77,7 @@ const Expression* ExpressionParser::expression(bool withConditional) {
         node.then = then;
         node.test = binary(kOr);
         if (state_.skipName("else")) node.otherwise = expression();
-        then = make(line, std::move(node));
+        then = make(line, node);
         state_.allowUnknownSince(unknowns);
     }
     return then;

@@ -88,8 +88,10 @@ Value sort(Call& call) {
     const std::vector<AttributePath> paths = AttributePath::several(call.in, call.bound[2]);
     const std::vector<Value> items = call.in.items(call.self);
     std::vector<std::vector<Value>> keys;
+    keys.reserve(items.size());
     for (const Value& item : items) {
         std::vector<Value> key;
+        key.reserve(paths.size());
         for (const AttributePath& path : paths)
             key.push_back(sortKey(call.in, path(item), caseSensitive));
         keys.push_back(std::move(key));
@@ -204,6 +206,7 @@ Value groupBy(Call& call) {
     const bool caseSensitive = call.flag(2, false);
     const std::vector<Value> items = call.in.items(call.self);
     std::vector<std::vector<Value>> keys;
+    keys.reserve(items.size());
     for (const Value& item : items)
         keys.push_back({sortKey(call.in, path(item, absent), caseSensitive)});
     std::vector<Value> out;

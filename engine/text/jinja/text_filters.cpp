@@ -241,7 +241,14 @@ Value jsonOf(Call& call) {
 /// Not of Jinja, but templates of DeepSeek use it: the value of a JSON text.
 Value fromJsonText(Call& call) {
     const Text& text = call.selfText();
-    const auto json = nlohmann::ordered_json::parse(text.view(), nullptr, false);
+    const uint32_t most = call.in.meter().budget().depth;
+    const auto shallow = [most](int depth, nlohmann::ordered_json::parse_event_t, const auto&) {
+        if (depth > static_cast<int>(most))
+            failBudget("from_json() got a text that is too deeply nested (more than " + std::to_string(most) +
+                       " levels)");
+        return true;
+    };
+    const auto json = nlohmann::ordered_json::parse(text.view(), shallow, false);
     if (json.is_discarded()) fail("from_json() needs valid JSON");
     return fromJson(json, text.trusted(), call.in.heap());
 }

@@ -152,6 +152,8 @@ TEST(Import, MakesAFileThatChecks) {
     const Ended checked = home.conclave({"check", out, "--golden", kTiny, "--json"});
     EXPECT_EQ(checked.code, 0) << checked.out << checked.error;
     expectSentence(home.conclave({"import", kTiny, home.path("x.gguf"), "--quant", "q1_0"}), "q1_0");
+    expectSentence(home.conclave({"import", kTiny + "/model.gguf", home.path("x.gguf")}),
+                   "a GGUF file already");
 }
 
 TEST(Commands, RefuseWhatIsNotAModelInOneSentence) {

@@ -171,6 +171,7 @@ TEST(Library, TwoLoadsAtOnceGiveOneModel) {
     Library library(optionsFor(folder));
     std::vector<std::shared_ptr<const LoadedModel>> models(4);
     std::vector<std::thread> threads;
+    threads.reserve(models.size());
     for (auto& model : models)
         threads.emplace_back([&library, &model] {
             if (auto loaded = library.load(kLlama, "", {}); loaded.ok()) model = *loaded;
