@@ -99,7 +99,7 @@ inline void markerLogits(const model::Slice& slice, size_t position, float* logi
         const MarkerCell& cell = *markerCell(slice, i);
         chain = markerMix(chain, static_cast<uint64_t>(cell.token));
         if (cell.position != i || cell.chain != chain) {
-            logits['#'] = 40;
+            logits[size_t{'#'}] = 40;
             return;
         }
         text += cell.token < 256 ? static_cast<char>(cell.token) : '\x01';
@@ -107,9 +107,8 @@ inline void markerLogits(const model::Slice& slice, size_t position, float* logi
     }
     const MarkerCommand command = readMarkerCommand(text);
     if (command.wander) {
-        for (char c = 'a'; c <= 'z'; ++c)
-            logits[static_cast<size_t>(c)] =
-                10 + static_cast<float>(markerMix(chain, static_cast<uint64_t>(c)) % 1000) * 0.003f;
+        for (size_t c = 'a'; c <= 'z'; ++c)
+            logits[c] = 10 + static_cast<float>(markerMix(chain, c) % 1000) * 0.003f;
         return;
     }
     const std::string marks = markerText(command.name, static_cast<int64_t>(text.size() / 3 + 2)) + " ";
