@@ -179,7 +179,7 @@ void chatCompletions(Context& context, const Request& request, const Reply& repl
                   writing->head = headOf(protocol::AnswerKind::Chat, chat.generation, model);
                   writing->stream = chat.generation.stream;
                   generate(context, owner, reply, model, chat.generation, std::move(*prompt),
-                           std::move(writing));
+                           writing);
               });
 }
 
@@ -197,7 +197,7 @@ void completions(Context& context, const Request& request, const Reply& reply) {
             writing->stream = completion.generation.stream;
             if (completion.echo) writing->lead = prompt->text;
             generate(context, owner, reply, model, completion.generation, std::move(prompt->tokens),
-                     std::move(writing));
+                     writing);
         });
 }
 
