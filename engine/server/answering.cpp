@@ -178,8 +178,7 @@ void chatCompletions(Context& context, const Request& request, const Reply& repl
                   auto writing = std::make_shared<Writing>();
                   writing->head = headOf(protocol::AnswerKind::Chat, chat.generation, model);
                   writing->stream = chat.generation.stream;
-                  generate(context, owner, reply, model, chat.generation, std::move(*prompt),
-                           writing);
+                  generate(context, owner, reply, model, chat.generation, std::move(*prompt), writing);
               });
 }
 
@@ -196,8 +195,7 @@ void completions(Context& context, const Request& request, const Reply& reply) {
             writing->head = headOf(protocol::AnswerKind::Completion, completion.generation, model);
             writing->stream = completion.generation.stream;
             if (completion.echo) writing->lead = prompt->text;
-            generate(context, owner, reply, model, completion.generation, std::move(prompt->tokens),
-                     writing);
+            generate(context, owner, reply, model, completion.generation, std::move(prompt->tokens), writing);
         });
 }
 
