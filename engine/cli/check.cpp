@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "engine/cli/command.h"
+#include "engine/cli/engine_door.h"
 #include "engine/cli/terminal.h"
 #include "engine/offline/check.h"
 #include "engine/offline/installed.h"
@@ -51,23 +52,16 @@ int check(const Options& options) {
     offline::CheckOptions request;
     const auto path = offline::modelPath(options.model);
     if (!path.ok()) return fail(path.error());
-    policy::Sources sources;
-    sources.configFile = policy::defaultConfigFile();
-    for (const auto& [key, value] : options.flags)
-        if (!value.empty()) sources.flags.push_back({key, value});
-    const auto loaded = policy::load(sources);
-    if (!loaded.ok()) return fail(loaded.error());
-    for (const std::string& warning : loaded->warnings)
-        std::fprintf(stderr, "conclave: %s\n", warning.c_str());
-    const policy::Options& configured = loaded->options;
-    const auto numerics = offline::numericsOptions(configured.kernels, options.activations, options.kv);
+    const auto configured = userOptions(options.flags);
+    if (!configured.ok()) return fail(configured.error());
+    const auto numerics = offline::numericsOptions(configured->kernels, options.activations, options.kv);
     if (!numerics.ok()) return fail(numerics.error());
     request.model = *path;
     request.golden = options.golden;
     request.load = *numerics;
-    request.threads = configured.threads;
-    request.context = configured.context;
-    request.kvBytes = configured.kvMemory;
+    request.threads = configured->threads;
+    request.context = configured->context;
+    request.kvBytes = configured->kvMemory;
     ProgressBar bar;
     request.progress = [&bar](const std::string& stage, uint64_t done, uint64_t total) {
         bar.show(stage, done, total);

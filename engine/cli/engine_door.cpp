@@ -17,10 +17,8 @@ namespace {
 base::Result<client::EnsureOptions> ensureOptions(const std::string& socket) {
     client::EnsureOptions options;
     options.socket = socket;
-    CONCLAVE_TRY(const policy::Loaded loaded, policy::load(userSources()));
-    for (const std::string& warning : loaded.warnings)
-        std::fprintf(stderr, "conclave: warning: %s\n", warning.c_str());
-    options.configuredSocket = loaded.options.socket;
+    CONCLAVE_TRY(const policy::Options configured, userOptions({}));
+    options.configuredSocket = configured.socket;
     options.say = [](const std::string& line) {
         if (stderrIsTerminal()) std::fprintf(stderr, "%s\n", line.c_str());
     };
@@ -33,6 +31,16 @@ policy::Sources userSources() {
     policy::Sources sources;
     sources.configFile = policy::defaultConfigFile();
     return sources;
+}
+
+base::Result<policy::Options> userOptions(const std::map<std::string, std::string>& flags) {
+    policy::Sources sources = userSources();
+    for (const auto& [key, value] : flags)
+        if (!value.empty()) sources.flags.push_back({key, value});
+    CONCLAVE_TRY(policy::Loaded loaded, policy::load(sources));
+    for (const std::string& warning : loaded.warnings)
+        std::fprintf(stderr, "conclave: warning: %s\n", warning.c_str());
+    return std::move(loaded.options);
 }
 
 void addSocketFlag(CLI::App& app, std::string& socket) {

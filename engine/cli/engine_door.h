@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <map>
 #include <string>
 
 #include "engine/base/result.h"
@@ -12,6 +13,9 @@ namespace conclave::engine::cli {
 
 /// Where the options of this user come from when no flag is given.
 policy::Sources userSources();
+
+/// What these sources and flags (key -> value, empty = not given) come to; warnings go to stderr.
+base::Result<policy::Options> userOptions(const std::map<std::string, std::string>& flags);
 
 /// Adds --socket.
 void addSocketFlag(CLI::App& app, std::string& socket);
