@@ -205,6 +205,10 @@ void Bpe::readTouching(const TokenizerSpec& spec) {
     touching_.reserve(pairs.size());
     for (const uint64_t pair : pairs)
         touching_.add(static_cast<uint32_t>(pair >> 32), static_cast<uint32_t>(pair), 0);
+    if (!byteLevel_ || std::count(byteSymbols_.begin(), byteSymbols_.end(), kNone) != 0) return;
+    touchingBytes_.resize(size_t{256} * 256);
+    for (size_t pair = 0; pair < touchingBytes_.size(); ++pair)
+        touchingBytes_[pair] = touching_.find(byteSymbols_[pair / 256], byteSymbols_[pair % 256]) != kNone;
 }
 
 void Bpe::readWholePieces(const TokenizerSpec& spec) {
@@ -404,6 +408,22 @@ void Bpe::toSymbols(std::string_view piece, std::vector<uint32_t>& symbols) cons
     }
 }
 
+/// Between two symbols that stand side by side in no token nothing can be joined: the stretches between such
+/// places are short in most text, even where the vocabulary has no pre-tokenizer.
+size_t Bpe::endOfStretch(std::string_view piece, const std::vector<uint32_t>& symbols, size_t begin) const {
+    if (!cuts_) return symbols.size();
+    size_t end = begin + 1;
+    if (!touchingBytes_.empty()) {  // then symbols and bytes stand one for one
+        const auto byte = [&](size_t at) { return size_t{static_cast<unsigned char>(piece[at])}; };
+        while (end < piece.size() && touchingBytes_[byte(end - 1) * 256 + byte(end)])
+            ++end;
+        return end;
+    }
+    while (end < symbols.size() && touching_.find(symbols[end - 1], symbols[end]) != kNone)
+        ++end;
+    return end;
+}
+
 void Bpe::encode(std::string_view piece, Scratch& scratch, std::vector<base::TokenId>& out) const {
     if (byteLevel_ && piece.size() == 1 && byteSymbols_[static_cast<unsigned char>(piece[0])] != kNone) {
         out.push_back(
@@ -418,13 +438,9 @@ void Bpe::encode(std::string_view piece, Scratch& scratch, std::vector<base::Tok
         }
     }
     toSymbols(piece, scratch.piece);
-    // Between two symbols that stand side by side in no token nothing can be joined: the stretches between
-    // such places are short in most text, even where the vocabulary has no pre-tokenizer.
     const std::vector<uint32_t>& all = scratch.piece;
     for (size_t begin = 0, end = 0; begin < all.size(); begin = end) {
-        for (end = begin + 1;
-             end < all.size() && (!cuts_ || touching_.find(all[end - 1], all[end]) != kNone);)
-            ++end;
+        end = endOfStretch(piece, all, begin);
         if (end - begin == 1) {
             append(all[begin], out);
             continue;

@@ -65,6 +65,7 @@ class Bpe {
     base::Result<void> readScores(const formats::TokenizerSpec& spec);
     void readSymbols(const formats::TokenizerSpec& spec);
     void readTouching(const formats::TokenizerSpec& spec);
+    size_t endOfStretch(std::string_view piece, const std::vector<uint32_t>& symbols, size_t begin) const;
     void readWholePieces(const formats::TokenizerSpec& spec);
     void fallBack(std::string_view character, std::vector<uint32_t>& symbols) const;
     void toSymbols(std::string_view piece, std::vector<uint32_t>& symbols) const;
@@ -83,6 +84,7 @@ class Bpe {
     PairTable pairs_;
     PairTable touching_;                // symbols that stand side by side in some token
     bool cuts_ = false;                 // touching_ may be relied on
+    std::vector<bool> touchingBytes_;   // the same by [byte][byte], where every byte is a symbol
     std::vector<uint32_t> results_;     // by merge: the token
     std::vector<uint32_t> priorities_;  // by merge; empty where the merge's number is its rank
     std::unordered_map<std::string, uint32_t> wholePieces_;  // ignore_merges

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cmath>
 
+#include "engine/base/utf8.h"
 #include "engine/text/jinja/format_spec.h"
 #include "engine/text/jinja/interpreter.h"
 #include "engine/text/jinja/repr.h"
@@ -37,6 +38,8 @@ class PercentFormatter {
     }
 
   private:
+    static constexpr std::string_view kConversions = "sracdiuxXoeEfFgG";
+
     void put(const Text& text) {
         out_.append(text);
         in_.meter().grown(out_.size(), text.size());
@@ -121,13 +124,22 @@ class PercentFormatter {
         while (current() == 'l' || current() == 'h' || current() == 'L')
             ++at_;
         const char type = current();
+        if (type == '%') {
+            ++at_;
+            return put(Text("%", true));
+        }
+        const Value& value = named ? *named : argument();
+        if (kConversions.find(type) == std::string_view::npos) {
+            size_t end = at_;
+            base::nextCodePoint(format_.view(), end);
+            fail("unsupported format character " + inQuotes(format_.view().substr(at_, end - at_)));
+        }
         ++at_;
-        if (type == '%') return put(Text("%", true));
-        put(converted(type, spec, named ? *named : argument()));
+        put(converted(type, spec, value));
     }
 
     Text converted(char type, FormatSpec spec, const Value& value) {
-        static constexpr std::string_view kIntegers = "diuxXo", kFloats = "eEfFgG";
+        static constexpr std::string_view kIntegers = "diuxXo";
         if (type == 's' || type == 'r' || type == 'a' || (type == 'c' && value.is(Kind::String))) {
             if (spec.align == '=') spec.align = '>';
             return formatText(type == 's' || type == 'c' ? in_.text(value) : toRepr(value, in_.meter()), spec,
@@ -145,8 +157,6 @@ class PercentFormatter {
             if (spec.align == '=') spec.fill = "0";
             return formatNumber(Value(truncated(value)), minimumDigits(spec, value), in_.meter());
         }
-        if (kFloats.find(type) == std::string_view::npos)
-            fail("unsupported format character " + inQuotes(letter));
         if (!isNumber(value)) fail("must be real number, not " + std::string(typeName(value)));
         spec.type = type;
         if (spec.align == '=') spec.fill = "0";

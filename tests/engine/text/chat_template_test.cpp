@@ -278,6 +278,12 @@ TEST(ChatTemplate, WhatIsUnknownIsSaid) {
     EXPECT_EQ(reached.error().code, Code::TemplateFailed);
 }
 
+TEST(ChatTemplate, AnUnknownConversionIsNamedAsAWholeCharacter) {
+    const auto failed = render("{{ '%0\u02e7nd' % 5 }}", conversation());
+    ASSERT_FALSE(failed.ok());
+    EXPECT_EQ(failed.error().args.at(0), "unsupported format character '\u02e7'");
+}
+
 TEST(ChatTemplate, TheHostIsOutOfReach) {
     const Json input = conversation();
     for (const std::string expression :
