@@ -21,9 +21,11 @@ namespace conclave::engine::kernels {
 /// Version of the rules in numerics.md; a change that alters a bit raises it. Part of every numerics id.
 inline constexpr uint32_t kNumericsVersion = 1;
 
-/// How the bytes of a matrix are ordered. Plain: row after row, each a run of blocks, as in the file. Fast
-/// rows add named interleavings beside it; every layout gives the same bits.
-enum class Layout : uint8_t { Plain };
+/// How the bytes of a matrix are ordered; every layout gives the same bits.
+enum class Layout : uint8_t {
+    Plain,      ///< row after row, each a run of blocks, as in the file
+    Stripes16,  ///< sixteen rows side by side (cpu/stripes.h)
+};
 enum class Device : uint8_t { Cpu };
 
 /// A weight matrix [rows][cols] somewhere in memory; does not own it.
@@ -33,7 +35,7 @@ struct MatrixView {
     Device device = Device::Cpu;
     uint32_t rows = 0;  ///< outputs
     uint32_t cols = 0;  ///< the reduced dimension
-    size_t stride = 0;  ///< bytes from row to row
+    size_t stride = 0;  ///< bytes from row to row, or from stripe to stripe
     const std::byte* data = nullptr;
     /// F8E4M3 only: scale of value (r, c) is scales[(r / scaleRows) * scaleStride + c / scaleCols]; float32.
     const float* scales = nullptr;
@@ -187,6 +189,14 @@ struct LowRankArgs {
     Rows y;
 };
 
+/// What scratch has to reach for.
+struct ScratchShape {
+    uint32_t rows = 0;     ///< of activations in one operation
+    uint32_t widest = 0;   ///< most values in a row of any argument (activations, logits, rank of an adapter)
+    uint32_t deepest = 0;  ///< most values in a row of weights: the reduced dimension
+    size_t threads = 1;    ///< workers
+};
+
 struct Kernels {
     std::string_view name;    ///< "reference"
     std::string_view family;  ///< rows of one family give the same bits; goes into the numerics id
@@ -194,11 +204,11 @@ struct Kernels {
     bool (*supported)();
     /// What activations a matrix of this format is multiplied with when the user does not say.
     Activation (*preferred)(quant::Format format);
-    /// Upper bound of the scratch one operation needs for a step of this many rows, with `threads` workers.
-    /// `widest`: the most values in a row of any argument (activations, router logits, rows of weights, rank
-    /// of an adapter). The scratch given to a launch is 64-byte aligned and not shared with another launch
-    /// that runs at the same time.
-    size_t (*scratchBytes)(uint32_t rows, uint32_t widest, size_t threads);
+    /// The layout in which a matrix of this format is multiplied fastest with such activations.
+    Layout (*layoutFor)(quant::Format format, Activation activation);
+    /// Upper bound of the scratch one operation needs. The scratch given to a launch is 64-byte aligned and
+    /// not shared with another launch that runs at the same time.
+    size_t (*scratchBytes)(const ScratchShape& shape);
 
     void (*embed)(Launch& launch, const MatrixView& table, std::span<const base::TokenId> ids, Rows out);
     /// RMS norm of each row: y = x / sqrt(mean(x²) + eps) * weight. x and y may be the same.

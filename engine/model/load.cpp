@@ -93,9 +93,13 @@ Activation activationOf(ActivationChoice choice, const kernels::Kernels& kernels
 
 std::string numericsIdOf(const LoadOptions& options) {
     constexpr std::string_view kChoices[] = {"f32", "preferred", "bf16", "int8"};
-    return std::string(options.kernels->family) + "/" +
-           std::string(kChoices[static_cast<size_t>(options.activations)]) + "/" +
-           (options.kv == kernels::KvType::F32 ? "f32" : "f16") + "/" +
+    // What the reference prefers is exact.
+    const bool rounds = options.kernels->preferred(Format::Q8_0) != Activation::F32;
+    const ActivationChoice choice = options.activations == ActivationChoice::Preferred && !rounds
+                                        ? ActivationChoice::Exact
+                                        : options.activations;
+    return std::string(options.kernels->family) + "/" + std::string(kChoices[static_cast<size_t>(choice)]) +
+           "/" + (options.kv == kernels::KvType::F32 ? "f32" : "f16") + "/" +
            std::to_string(kernels::kNumericsVersion);
 }
 
@@ -151,8 +155,21 @@ Result<std::shared_ptr<const Model>> load(ModelConfig config, const TensorDirect
     TensorList list(tensors, naming, family.names, exact ? absorbedExactly : absorbedForSpeed);
     Layers layers = family.build(config, list);
 
-    residency::PlanOptions planning{config.scaleBlockRows, config.scaleBlockCols,
-                                    [&](std::string_view name) { return isLeftOver(name, config, list); }};
+    const auto activationAt = [&](size_t index, Format format) {
+        // A router that rounds its input chooses other experts: it is exact in every mode.
+        return list.roles()[index] == Role::Router
+                   ? Activation::F32
+                   : activationOf(options.activations, *options.kernels, format);
+    };
+    residency::PlanOptions planning{
+        config.scaleBlockRows, config.scaleBlockCols,
+        [&](std::string_view name) { return isLeftOver(name, config, list); },
+        [&](size_t index, Format format) {
+            // A table that rows are only looked up in is never multiplied.
+            const bool lookedUp = list.roles()[index] == Role::Embedding && !config.tiedEmbeddings;
+            return lookedUp ? kernels::Layout::Plain
+                            : options.kernels->layoutFor(format, activationAt(index, format));
+        }};
     CONCLAVE_TRY(const residency::Plan plan, residency::makePlan(tensors, list.requests(), planning));
     warnOfSkipped(plan, config);
     const auto report = [&](uint64_t done, uint64_t total) {
@@ -162,11 +179,7 @@ Result<std::shared_ptr<const Model>> load(ModelConfig config, const TensorDirect
 
     std::vector<Activation> activations;
     for (size_t i = 0; i < plan.places.size(); ++i)
-        // A router that rounds its input chooses other experts: it is exact in every mode.
-        activations.push_back(
-            list.roles()[i] == Role::Router
-                ? Activation::F32
-                : activationOf(options.activations, *options.kernels, plan.places[i].format));
+        activations.push_back(activationAt(i, plan.places[i].format));
     const size_t threads = std::max<size_t>(platform::availableThreads(), kLeastThreads);
     CONCLAVE_TRY(Workspace buffers, Workspace::make(config, *options.kernels, options.maxRows, threads));
 

@@ -66,14 +66,22 @@ uint32_t widestRow(const ModelConfig& c) {
                      c.heads * (c.latentRank + c.ropeDim)});
 }
 
+/// The most values in a row of weights.
+uint32_t deepestRow(const ModelConfig& c) {
+    return std::max({c.hidden, c.intermediate, c.sharedIntermediate, c.expertIntermediate, c.queryRank,
+                     c.latentRank, c.heads * c.valueDim});
+}
+
 }  // namespace
 
 base::Result<Workspace> Workspace::make(const ModelConfig& config, const kernels::Kernels& kernels,
                                         uint32_t maxRows, size_t threads) {
     Workspace w;
     w.threads = threads;
-    w.scratchBytes =
-        kernels.scratchBytes(maxRows * std::max(config.chosenExperts, 1u), widestRow(config), threads);
+    w.scratchBytes = kernels.scratchBytes({.rows = maxRows * std::max(config.chosenExperts, 1u),
+                                           .widest = widestRow(config),
+                                           .deepest = deepestRow(config),
+                                           .threads = threads});
     Arena count(nullptr);
     deal(w, config, maxRows, count);
     CONCLAVE_TRY(w.memory_, platform::Memory::allocate(count.used(), "the buffers of a forward pass"));

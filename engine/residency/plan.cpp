@@ -5,6 +5,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "engine/kernels/layout.h"
+
 namespace conclave::engine::residency {
 namespace {
 
@@ -88,7 +90,7 @@ Result<Format> checkStored(const TensorDirectory& tensors, const Request& reques
     return stored;
 }
 
-Place placeOf(Request request, Format stored, const PlanOptions& options) {
+Place placeOf(Request request, size_t index, Format stored, const PlanOptions& options) {
     Place place;
     place.stored = stored;
     place.format = request.keep == Keep::AsStored ? stored : request.target;
@@ -105,8 +107,9 @@ Place placeOf(Request request, Format stored, const PlanOptions& options) {
         place.scaleCols = (place.cols + options.blockCols - 1) / options.blockCols;
         place.scalesStride = aligned(uint64_t{place.scaleRows} * place.scaleCols * sizeof(float));
     }
-    place.rowBytes = quant::rowBytes(place.format, place.cols);
-    place.matrixStride = aligned(place.rowBytes * place.rows);
+    if (options.layout) place.layout = options.layout(index, place.format);
+    place.rowStride = kernels::matrixStride(place.layout, place.format, place.cols);
+    place.matrixStride = aligned(kernels::matrixBytes(place.layout, place.format, place.rows, place.cols));
     place.request = std::move(request);
     return place;
 }
@@ -131,8 +134,8 @@ Result<Plan> makePlan(const TensorDirectory& tensors, std::vector<Request> reque
             used.insert(name);
             if (stored == Format::F8E4M3) used.insert(scalesName(name));
         }
-        Place place = placeOf(std::move(request), stored, options);
-        CONCLAVE_CHECK(place.rowBytes > 0);
+        Place place = placeOf(std::move(request), plan.places.size(), stored, options);
+        CONCLAVE_CHECK(place.rowStride > 0);
         place.offset = plan.bytes;
         plan.bytes += place.matrixStride * place.matrices;
         place.scalesOffset = plan.bytes;
@@ -154,6 +157,7 @@ std::string describe(const Plan& plan) {
     for (const Place& place : plan.places) {
         std::string formats(quant::info(place.stored).name);
         if (place.format != place.stored) formats += " -> " + std::string(quant::info(place.format).name);
+        if (place.layout == kernels::Layout::Stripes16) formats += " in stripes";
         std::snprintf(
             line, sizeof line, "%-40s %6u x [%u][%u] %s, memory at %llu, %llu bytes\n",
             place.request.purpose.c_str(), place.matrices, place.rows, place.cols, formats.c_str(),

@@ -8,6 +8,7 @@
 
 #include "engine/base/result.h"
 #include "engine/formats/tensor_directory.h"
+#include "engine/kernels/kernels.h"
 #include "engine/quant/format.h"
 
 namespace conclave::engine::residency {
@@ -32,14 +33,15 @@ struct Request {
     uint32_t period = 0, first = 0, count = 0;  ///< slices only
 };
 
-/// Where one request lies. Matrix m begins at offset + m * matrixStride, its rows `rowBytes` apart; offsets
-/// are bytes from the start of the weights' memory and multiples of 64.
+/// Where one request lies. Matrix m begins at offset + m * matrixStride, its rows (or stripes, as the layout
+/// says) `rowStride` apart; offsets are bytes from the start of the weights' memory and multiples of 64.
 struct Place {
     Request request;
     quant::Format stored = quant::Format::F32;  ///< format in the file
     quant::Format format = quant::Format::F32;  ///< format in memory
+    kernels::Layout layout = kernels::Layout::Plain;
     uint32_t matrices = 0, rows = 0, cols = 0;  ///< in memory
-    uint64_t rowBytes = 0, matrixStride = 0, offset = 0;
+    uint64_t rowStride = 0, matrixStride = 0, offset = 0;
     /// FP8 only: float32 scales of matrix m at scalesOffset + m * scalesStride, [scaleRows][scaleCols].
     uint64_t scalesOffset = 0, scalesStride = 0;
     uint32_t scaleRows = 0, scaleCols = 0;
@@ -56,6 +58,8 @@ struct Plan {
 struct PlanOptions {
     uint32_t blockRows = 128, blockCols = 128;            ///< FP8 scale blocks, from the configuration
     std::function<bool(std::string_view name)> leftOver;  ///< tensors that may lie unused in the file
+    /// How request `index` is laid out once it is in this format; empty = all plain.
+    std::function<kernels::Layout(size_t index, quant::Format format)> layout{};
 };
 
 /// The name of the tensor that holds the block scales of FP8 tensor `name`.

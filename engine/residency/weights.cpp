@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/kernels/layout.h"
+
 namespace conclave::engine::residency {
 namespace {
 
@@ -39,18 +41,44 @@ class Copier {
     }
 
   private:
-    /// The file's rows as they are; only the padding between matrices is ours.
+    /// The file's rows, in the place's layout; only the padding is ours.
     void copyBytes(const Place& place, const TensorInfo& tensor, uint32_t matrices, std::byte* out) {
-        const uint64_t matrixBytes = place.rowBytes * place.rows;
+        const uint64_t matrixBytes = quant::rowBytes(place.format, place.cols) * place.rows;
         for (uint32_t m = 0; m < matrices; ++m) {
-            const std::byte* from = tensor.bytes.data() + m * matrixBytes;
-            for (uint64_t at = 0; at < matrixBytes; at += kChunk) {
-                const uint64_t bytes = std::min(kChunk, matrixBytes - at);
-                std::memcpy(out + m * place.matrixStride + at, from + at, bytes);
-                tensors_.giveBack({from + at, bytes});
-                report(bytes);
-            }
+            const std::span<const std::byte> from = tensor.bytes.subspan(m * matrixBytes, matrixBytes);
+            if (place.layout == kernels::Layout::Plain)
+                copyPlain(from, out + m * place.matrixStride);
+            else
+                layOut(place, from, out + m * place.matrixStride);
         }
+    }
+
+    void copyPlain(std::span<const std::byte> from, std::byte* out) {
+        for (uint64_t at = 0; at < from.size(); at += kChunk) {
+            const auto piece = from.subspan(at, std::min(kChunk, from.size() - at));
+            std::memcpy(out + at, piece.data(), piece.size());
+            done(piece);
+        }
+    }
+
+    void layOut(const Place& place, std::span<const std::byte> from, std::byte* out) {
+        const uint64_t rowBytes = from.size() / place.rows;
+        const uint32_t together = kernels::layoutRows(place.layout);
+        const auto most =
+            static_cast<uint32_t>(std::max<uint64_t>(1, kChunk / rowBytes / together)) * together;
+        for (uint32_t r = 0; r < place.rows; r += most) {
+            const uint32_t rows = std::min(most, place.rows - r);
+            const auto piece = from.subspan(r * rowBytes, rows * rowBytes);
+            kernels::layOut(place.layout, place.format, piece.data(), rowBytes, rows, place.cols,
+                            out + r / together * place.rowStride);
+            done(piece);
+        }
+    }
+
+    /// These bytes of the file are not needed any more.
+    void done(std::span<const std::byte> piece) {
+        tensors_.giveBack(piece);
+        report(piece.size());
     }
 
     /// Row `row` of `tensor` as floats.
@@ -85,14 +113,25 @@ class Copier {
         const quant::FormatInfo& format = quant::info(place.format);
         const std::vector<float> scales = scalesOf(tensor);
         std::vector<float> row(request.cols), values(uint64_t{place.rows} * place.cols);
+        std::vector<std::byte> encoded;
         for (uint32_t m = 0; m < matrices; ++m) {
             for (uint32_t r = 0; r < taken; ++r) {
                 decodeRow(tensor, scales, uint64_t{m} * period + first + r, request.cols, row.data());
                 for (uint32_t c = 0; c < request.cols; ++c)
                     values[transposed ? uint64_t{c} * place.cols + r : uint64_t{r} * place.cols + c] = row[c];
             }
-            format.encode(values.data(), values.size() / format.blockValues, out + m * place.matrixStride);
-            report(place.rowBytes * place.rows);
+            std::byte* matrix = out + m * place.matrixStride;
+            const uint64_t rowBytes = quant::rowBytes(place.format, place.cols),
+                           bytes = rowBytes * place.rows;
+            if (place.layout == kernels::Layout::Plain) {
+                format.encode(values.data(), values.size() / format.blockValues, matrix);
+            } else {
+                encoded.resize(bytes);
+                format.encode(values.data(), values.size() / format.blockValues, encoded.data());
+                kernels::layOut(place.layout, place.format, encoded.data(), rowBytes, place.rows, place.cols,
+                                matrix);
+            }
+            report(bytes);
         }
         tensors_.giveBack(tensor.bytes);
     }
@@ -122,9 +161,10 @@ kernels::MatrixView Weights::matrix(size_t index, uint32_t part) const {
     CONCLAVE_CHECK(part < place.matrices);
     kernels::MatrixView view;
     view.format = place.format;
+    view.layout = place.layout;
     view.rows = place.rows;
     view.cols = place.cols;
-    view.stride = place.rowBytes;
+    view.stride = place.rowStride;
     view.data = memory_.data() + place.offset + part * place.matrixStride;
     if (place.format == Format::F8E4M3) {
         view.scales =

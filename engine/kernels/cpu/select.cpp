@@ -1,5 +1,6 @@
 #include <string>
 
+#include "engine/kernels/cpu/rows.h"
 #include "engine/kernels/kernels.h"
 #include "engine/kernels/reference/loops.h"
 #include "engine/kernels/reference/operations.h"
@@ -8,7 +9,11 @@ namespace conclave::engine::kernels {
 namespace {
 
 // Best first.
-constexpr const Kernels* kRows[] = {&reference::kRow};
+constexpr const Kernels* kRows[] = {
+#if defined(__x86_64__)
+    &cpu::kAvx512, &cpu::kAvx2,
+#endif
+    &reference::kRow};
 
 }  // namespace
 

@@ -1,3 +1,4 @@
+#include "engine/kernels/cpu/stripes.h"
 #include "engine/kernels/reference/loops.h"
 #include "engine/kernels/reference/operations.h"
 #include "engine/kernels/reference/work.h"
@@ -5,6 +6,13 @@
 namespace conclave::engine::kernels::reference {
 
 FloatRows floatRows(const MatrixView& w, size_t first, size_t count, float* tile) {
+    if (w.layout == Layout::Stripes16) {
+        for (size_t r = first; r < first + count; ++r)
+            cpu::decodeStripeRow(w.format, w.data + r / cpu::kStripeRows * w.stride,
+                                 static_cast<uint32_t>(r % cpu::kStripeRows), w.cols,
+                                 tile + (r - first) * w.cols);
+        return {tile, w.cols};
+    }
     const std::byte* data = w.data + first * w.stride;
     if (w.format == quant::Format::F32)
         return {reinterpret_cast<const float*>(data), w.stride / sizeof(float)};
@@ -81,6 +89,7 @@ UnpackedRow unpackedRowAt(std::byte* memory, size_t cols) {
 
 void multiplyInt8s(const Part& part) {
     const MatrixView& w = part.group.w;
+    CONCLAVE_CHECK(w.layout == Layout::Plain);
     const size_t rowBytes = int8RowBytes(w.cols);
     const UnpackedShape shape = unpackedShape(w.format);
     std::byte* activations = part.scratch + tileBytes(w.cols);
@@ -161,13 +170,14 @@ void lowRank(Launch& launch, const LowRankArgs& args) {
     }
 }
 
-size_t scratchBytes(uint32_t rows, uint32_t widest, size_t threads) {
+size_t scratchBytes(const ScratchShape& shape) {
     // Shared: the middle of lowRank. A worker: a tile and a chunk (matmul), or less (attention, routing,
     // lowRank).
-    const size_t floats = aligned(size_t{widest} * sizeof(float)), chunk = std::min<size_t>(rows, kChunkRows);
+    const size_t floats = aligned(size_t{shape.widest} * sizeof(float)),
+                 chunk = std::min<size_t>(shape.rows, kChunkRows);
     const size_t fixed = kChunkRows * kTileRows * sizeof(float) + 64 * kAlign;
     return aligned(chunk * floats) +
-           threads * aligned((kTileRows + std::max<size_t>(chunk, 4)) * floats + fixed);
+           shape.threads * aligned((kTileRows + std::max<size_t>(chunk, 4)) * floats + fixed);
 }
 
 }  // namespace conclave::engine::kernels::reference

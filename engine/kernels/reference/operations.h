@@ -24,7 +24,7 @@ void scatter(Launch& launch, ConstRows from, std::span<const uint32_t> rows, Row
 void combine(Launch& launch, const CombineArgs& args);
 void lowRank(Launch& launch, const LowRankArgs& args);
 
-size_t scratchBytes(uint32_t rows, uint32_t widest, size_t threads);
+size_t scratchBytes(const ScratchShape& shape);
 
 extern const Kernels kRow;
 

@@ -13,6 +13,10 @@ Activation preferred(quant::Format) {
     return Activation::F32;
 }
 
+Layout layoutFor(quant::Format, Activation) {
+    return Layout::Plain;
+}
+
 }  // namespace
 
 const Kernels kRow = {
@@ -21,6 +25,7 @@ const Kernels kRow = {
     .needs = "",
     .supported = supported,
     .preferred = preferred,
+    .layoutFor = layoutFor,
     .scratchBytes = scratchBytes,
     .embed = embed,
     .norm = norm,

@@ -1,5 +1,7 @@
 #include "tests/engine/kernels/cases.h"
 
+#include "engine/kernels/layout.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -142,8 +144,23 @@ std::vector<float> Weights::decoded(size_t r) const {
     return row;
 }
 
+MatrixView Weights::in(const Kernels& row, Activation activation) const {
+    MatrixView laidOut = view;
+    laidOut.layout = row.layoutFor(view.format, appliedActivation(view.format, activation));
+    if (laidOut.layout == Layout::Plain) return view;
+    constexpr size_t kAlign = 64;
+    const size_t bytes = matrixBytes(laidOut.layout, view.format, view.rows, view.cols);
+    laidOut_.assign(bytes + kAlign, std::byte{0x5a});
+    std::byte* begin =
+        laidOut_.data() + (kAlign - reinterpret_cast<uintptr_t>(laidOut_.data()) % kAlign) % kAlign;
+    layOut(laidOut.layout, view.format, view.data, view.stride, view.rows, view.cols, begin);
+    laidOut.data = begin;
+    laidOut.stride = matrixStride(laidOut.layout, view.format, view.cols);
+    return laidOut;
+}
+
 Workplace::Workplace(const Kernels& row, size_t threads, uint32_t rows, uint32_t widest)
-    : team_(threads), size_(row.scratchBytes(rows, widest, threads)) {
+    : team_(threads), size_(row.scratchBytes({rows, widest, widest, threads})) {
     memory_.assign(size_ + 64 + kFenceBytes, kFence);
     begin_ = (64 - reinterpret_cast<uintptr_t>(memory_.data()) % 64) % 64;
     launch_ = {&team_, memory_.data() + begin_, size_};

@@ -56,6 +56,11 @@ struct Weights {
     Weights(const Weights&) = delete;
     /// Row r as quant decodes it, F8E4M3 with its scales.
     std::vector<float> decoded(size_t r) const;
+    /// The same matrix in the layout that `row` wants for these activations; valid until the next call.
+    MatrixView in(const Kernels& row, Activation activation) const;
+
+  private:
+    mutable std::vector<std::byte> laidOut_;
 };
 
 /// A team, and scratch of exactly the size that the row asks for; the destructor checks that nothing was

@@ -13,7 +13,7 @@ class Matmul : public testing::TestWithParam<const Kernels*> {
     Floats multiply(const Weights& w, const Floats& x, Activation activation, size_t threads = 1) {
         Floats y(x.rows, w.view.rows, 3);
         Workplace place(row, threads, x.rows, std::max(w.view.cols, w.view.rows));
-        const MatmulGroup group{.w = w.view, .firstRow = 0, .rows = x.rows};
+        const MatmulGroup group{.w = w.in(row, activation), .firstRow = 0, .rows = x.rows};
         row.matmul(place.launch(), {&group, 1}, x.view(), y.view(), activation);
         return y;
     }
@@ -108,7 +108,7 @@ TEST_P(Matmul, GroupsGiveTheBitsOfSingleProducts) {
             Floats y(74, 64), want(74, 64);
             std::vector<MatmulGroup> groups;
             for (uint32_t i = 0, at = 0; i < 3; at += rows[i++])
-                groups.push_back({.w = weights[i]->view, .firstRow = at, .rows = rows[i]});
+                groups.push_back({.w = weights[i]->in(row, activation), .firstRow = at, .rows = rows[i]});
             Workplace place(row, 2, 74, 256);
             row.matmul(place.launch(), groups, x.view(), y.view(), activation);
             for (const MatmulGroup& group : groups)

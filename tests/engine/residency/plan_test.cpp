@@ -27,7 +27,7 @@ TEST(Plan, PlacesFollowEachOtherAligned) {
     ASSERT_EQ(plan->places.size(), 2u);
     EXPECT_EQ(plan->places[0].offset, 0u);
     EXPECT_EQ(plan->places[1].offset, 64u);
-    EXPECT_EQ(plan->places[1].rowBytes, 68u);
+    EXPECT_EQ(plan->places[1].rowStride, 68u);
     EXPECT_EQ(plan->places[1].matrixStride, 192u);
     EXPECT_EQ(plan->bytes, 64u + 192u);
 }

@@ -1,0 +1,201 @@
+#include "engine/kernels/cpu/int8_matmul.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/kernels/cpu/stripes.h"
+#include "engine/kernels/reference/loops.h"
+#include "engine/kernels/reference/work.h"
+
+namespace conclave::engine::kernels::cpu {
+namespace {
+
+using platform::Range;
+using reference::aligned;
+
+/// Stripes of weights that stay in the second cache while all tiles of activations pass: 192 rows.
+constexpr uint32_t kStripesTogether = 12;
+/// Activations up to which every worker rounds all of them for itself: less than waiting for each other
+/// costs.
+constexpr size_t kRoundAlone = 32768;
+
+/// How the rows of a group are dealt to tiles: evenly, since a tile of one row costs as much as one of three.
+struct Split {
+    uint32_t tiles, each, more;  // `more` tiles have one row more
+    Split(uint32_t rows, uint32_t most)
+        : tiles((rows + most - 1) / most), each(rows / tiles), more(rows % tiles) {}
+    uint32_t first(uint32_t tile) const { return tile * each + std::min(tile, more); }
+    uint32_t rows(uint32_t tile) const { return each + (tile < more ? 1 : 0); }
+};
+
+size_t rowBytesOf(size_t cols) {
+    return cols / 32 * kTileBlockBytes;
+}
+/// A row as the reference's loops round it: values, scales, sums, sums of sixteen.
+size_t roundedBytes(size_t cols) {
+    return aligned(cols + cols / 2);
+}
+
+/// Puts one rounded row where the tile has it: row `row` of `rows`.
+void placeRow(const reference::Int8Row& rounded, size_t cols, uint32_t row, uint32_t rows, std::byte* tile) {
+    for (size_t block = 0; block < cols / 32; ++block, tile += size_t{kTileBlockBytes} * rows) {
+        const int8_t* values = rounded.values + 32 * block;
+        for (size_t j = 0; j < 8; ++j)
+            std::memcpy(tile + (j * rows + row) * 4, values + 4 * j, 4);
+        const float first = rounded.halfSums[2 * block], second = rounded.halfSums[2 * block + 1];
+        const int32_t minus[3] = {-static_cast<int32_t>(first + second), -static_cast<int32_t>(first),
+                                  -static_cast<int32_t>(second)};
+        std::byte* rest = tile + size_t{32} * rows + size_t{4} * row;
+        std::memcpy(rest, rounded.scales + block, 4);
+        std::memcpy(rest + size_t{4} * rows, rounded.sums + block, 4);
+        for (size_t i = 0; i < 3; ++i)
+            std::memcpy(rest + (2 + i) * 4 * rows, minus + i, 4);
+    }
+}
+
+/// One launch: the groups, their tiles, and where the rounded activations lie.
+class Launching {
+  public:
+    Launching(const TileTable& table, std::span<const MatmulGroup> groups, ConstRows x, Rows y)
+        : table_(table), groups_(groups), x_(x), y_(y) {
+        for (const MatmulGroup& group : groups) {
+            rows_ += group.rows;
+            deepest_ = std::max<size_t>(deepest_, group.w.cols);
+            values_ += size_t{group.rows} * group.w.cols;
+            cost_ += costOf(group) * stripesOf(group);
+        }
+    }
+
+    size_t tileBytes() const { return aligned(rows_ * rowBytesOf(deepest_)); }
+    size_t roundingBytes() const { return roundedBytes(deepest_); }
+    size_t values() const { return values_; }
+    size_t work() const { return cost_; }
+
+    /// Rounds the rows that are `share` of all.
+    void round(Range share, std::byte* tiles, std::byte* scratch) const {
+        size_t before = 0;
+        for (const MatmulGroup& group : groups_) {
+            const size_t begin = std::max(share.begin, before),
+                         end = std::min(share.end, before + group.rows);
+            if (begin < end) roundGroup(group, before, {begin - before, end - before}, tiles, scratch);
+            before += group.rows;
+        }
+    }
+
+    /// Multiplies the part of all stripes that is worker `worker`'s, measured by what they cost.
+    void multiply(size_t worker, size_t workers, const std::byte* tiles) const {
+        const size_t from = cost_ * worker / workers, to = cost_ * (worker + 1) / workers;
+        size_t before = 0, row = 0;
+        for (const MatmulGroup& group : groups_) {
+            const size_t each = costOf(group), stripes = stripesOf(group);
+            // A stripe belongs to whoever has its first bit of cost.
+            const auto at = [&](size_t cost) {
+                return cost <= before ? 0 : std::min(stripes, (cost - before + each - 1) / each);
+            };
+            if (group.rows > 0) multiplyGroup(group, {at(from), at(to)}, tileAt(tiles, row));
+            before += each * stripes;
+            row += group.rows;
+        }
+    }
+
+  private:
+    static size_t stripesOf(const MatmulGroup& group) {
+        return group.rows == 0 ? 0 : (group.w.rows + kStripeRows - 1) / kStripeRows;
+    }
+    /// Reading a stripe takes about as long as multiplying it with three rows.
+    static size_t costOf(const MatmulGroup& group) {
+        return size_t{std::max(group.rows, 3u)} * group.w.cols * kStripeRows;
+    }
+    template <class Byte> Byte* tileAt(Byte* tiles, size_t row) const {
+        return tiles + row * rowBytesOf(deepest_);
+    }
+
+    /// Rows `rows` of the group, whose first is row `first` of all.
+    void roundGroup(const MatmulGroup& group, size_t first, Range rows, std::byte* tiles,
+                    std::byte* scratch) const {
+        const size_t cols = group.w.cols;
+        auto* floats = reinterpret_cast<float*>(scratch + cols);
+        const reference::Int8Row rounded{reinterpret_cast<int8_t*>(scratch), floats, floats + cols / 32,
+                                         floats + cols / 16};
+        const Split split(group.rows, table_.find(group.w.format)->mostRows);
+        for (uint32_t tile = 0; tile < split.tiles; ++tile) {
+            const uint32_t begin = split.first(tile), count = split.rows(tile);
+            for (uint32_t r = 0; r < count; ++r) {
+                if (begin + r < rows.begin || begin + r >= rows.end) continue;
+                reference::loops().quantise(x_.row(group.firstRow + begin + r) + group.xColumn, cols,
+                                            rounded);
+                placeRow(rounded, cols, r, count, tileAt(tiles, first) + begin * rowBytesOf(cols));
+            }
+        }
+    }
+
+    void multiplyGroup(const MatmulGroup& group, Range stripes, const std::byte* tiles) const {
+        const Tiles& kernels = *table_.find(group.w.format);
+        const Split split(group.rows, kernels.mostRows);
+        for (size_t begin = stripes.begin; begin < stripes.end; begin += kStripesTogether) {
+            const size_t end = std::min<size_t>(stripes.end, begin + kStripesTogether);
+            for (uint32_t tile = 0; tile < split.tiles; ++tile)
+                for (size_t stripe = begin; stripe < end; ++stripe)
+                    multiplyStripe(kernels, group, stripe, split.first(tile), split.rows(tile),
+                                   tiles + split.first(tile) * rowBytesOf(group.w.cols));
+        }
+    }
+
+    void multiplyStripe(const Tiles& kernels, const MatmulGroup& group, size_t stripe, uint32_t row,
+                        uint32_t rows, const std::byte* tile) const {
+        const std::byte* weights = group.w.data + stripe * group.w.stride;
+        const size_t out = stripe * kStripeRows, left = group.w.rows - out;
+        float* y = y_.row(group.firstRow + row) + group.yColumn + out;
+        if (left >= kStripeRows) return kernels.multiply[rows - 1](weights, group.w.cols, tile, y, y_.stride);
+        float some[kMostTileRows * kStripeRows];
+        kernels.multiply[rows - 1](weights, group.w.cols, tile, some, kStripeRows);
+        for (uint32_t r = 0; r < rows; ++r)
+            std::memcpy(y + r * y_.stride, some + size_t{r} * kStripeRows, left * sizeof(float));
+    }
+
+    const TileTable& table_;
+    std::span<const MatmulGroup> groups_;
+    ConstRows x_;
+    Rows y_;
+    size_t rows_ = 0, deepest_ = 0, values_ = 0, cost_ = 0;
+};
+
+}  // namespace
+
+void int8Matmul(const TileTable& tiles, Launch& launch, std::span<const MatmulGroup> groups, ConstRows x,
+                Rows y) {
+    const Launching launching(tiles, groups, x, y);
+    const size_t rows = [&] {
+        size_t all = 0;
+        for (const MatmulGroup& group : groups)
+            all += group.rows;
+        return all;
+    }();
+    if (rows == 0) return;
+    if (launching.values() <= kRoundAlone) {
+        const size_t perWorker = launching.tileBytes() + launching.roundingBytes();
+        reference::overWorkers(launch, launching.work(), [&](size_t worker, size_t workers) {
+            std::byte* scratch = reference::workerScratch(launch, 0, perWorker, worker);
+            launching.round({0, rows}, scratch, scratch + launching.tileBytes());
+            launching.multiply(worker, workers, scratch);
+        });
+        return;
+    }
+    std::byte* shared = launch.scratch;
+    reference::overWorkers(launch, launching.values() * 4, [&](size_t worker, size_t workers) {
+        std::byte* scratch =
+            reference::workerScratch(launch, launching.tileBytes(), launching.roundingBytes(), worker);
+        launching.round(platform::share(rows, worker, workers), shared, scratch);
+    });
+    reference::overWorkers(launch, launching.work(), [&](size_t worker, size_t workers) {
+        launching.multiply(worker, workers, shared);
+    });
+}
+
+size_t int8ScratchBytes(const ScratchShape& shape) {
+    const size_t alone = kRoundAlone / 32 * kTileBlockBytes + rowBytesOf(shape.deepest + 32);
+    return aligned(shape.rows * rowBytesOf(shape.deepest + 32)) +
+           shape.threads * aligned(aligned(alone) + roundedBytes(shape.deepest + 32) + 2 * reference::kAlign);
+}
+
+}  // namespace conclave::engine::kernels::cpu
