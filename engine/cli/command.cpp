@@ -16,6 +16,8 @@ constexpr Command kCommands[] = {
     {"show", "Describe a model", "conclave show starter", declareShow},
     {"check", "Compare the engine with a model's golden files",
      "conclave check tests/fixtures/models/llama-tiny", declareCheck},
+    {"bench", "Measure a model's speed beside this machine's limits",
+     "conclave bench starter --rows decode_0", declareBench},
     {"tokenize", "Turn a text into token ids", "echo -n 'Hello' | conclave tokenize starter",
      declareTokenize},
     {"template", "Render a chat template", "conclave template starter --input case.json", declareTemplate},

@@ -46,6 +46,7 @@ Attention declareAttention(TensorList& tensors, const ModelConfig& c, uint32_t l
 }
 
 void attend(Pass& pass, const Attention& a, uint32_t layer, kernels::ConstRows h, Rows y) {
+    const Timed timed(pass, &StepTimes::attention);
     const ModelConfig& c = pass.config;
     const Rows q = pass.view(pass.buffers.q, c.heads * c.keyDim);             // [rows][heads * keyDim]
     const Rows k = pass.view(pass.buffers.k, c.kvHeads * c.keyDim);           // [rows][kvHeads * keyDim]

@@ -148,6 +148,7 @@ void copyRotated(Pass& pass, Rows q, Rows absorbed) {
 /// y = attention of the normed rows h, in the absorbed form: W_k^T q meets the latents themselves, and W_v is
 /// applied to the weighted sum of latents (arXiv 2405.04434, 2.1.2).
 void attend(Pass& pass, const LatentAttention& a, uint32_t layer, ConstRows h, Rows y) {
+    const Timed timed(pass, &StepTimes::attention);
     const ModelConfig& c = pass.config;
     const uint32_t width = c.latentRank + c.ropeDim;
     const Rows q = pass.view(pass.buffers.q, c.heads * c.keyDim);             // [rows][heads * (nope + rope)]
@@ -186,10 +187,12 @@ bool forward(const Deepseek& model, Pass& pass) {
         attend(pass, layer.attention, number, h, y);
         pass.add(y, x);
         pass.norm(x, layer.mlpNorm, h);
-        if (layer.hasExperts)
+        if (layer.hasExperts) {
             mixExperts(pass, layer.moe, number, h, y);
-        else
+        } else {
+            const Timed timed(pass, &StepTimes::feedForward);
             feedForward(pass, layer.mlp, h, y);
+        }
         pass.add(y, x);
     }
     if (pass.stopped()) return false;

@@ -58,7 +58,10 @@ bool forward(const Dense& model, Pass& pass) {
         attend(pass, layer.attention, number, h, y);
         pass.add(y, x);
         pass.norm(x, layer.mlpNorm, h);
-        feedForward(pass, layer.mlp, h, y);
+        {
+            const Timed timed(pass, &StepTimes::feedForward);
+            feedForward(pass, layer.mlp, h, y);
+        }
         pass.add(y, x);
     }
     if (pass.stopped()) return false;

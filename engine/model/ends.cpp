@@ -16,6 +16,7 @@ void embed(Pass& pass, const Ends& ends) {
 }
 
 void writeLogits(Pass& pass, const Ends& ends) {
+    const Timed timed(pass, &StepTimes::head);
     Workspace& b = pass.buffers;
     const uint32_t hidden = pass.config.hidden, vocabulary = pass.config.vocabulary;
     uint32_t asked = 0, row = 0;

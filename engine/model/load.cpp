@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/model/family.h"
+#include "engine/model/footprint.h"
 #include "engine/model/pass.h"
 #include "engine/model/rope.h"
 #include "engine/model/workspace.h"
@@ -138,9 +139,13 @@ StepOutcome runStep(Running& m, Step& step, platform::Team& team) {
               .adapters = {}};
     step.logits.clear();
     if (pass.rows == 0) return StepOutcome::Done;
+    const Timed timed(pass, &StepTimes::all);
+    const uint64_t waited = team.waited();
     fillRope(m.frequencies, m.config.rope.attentionFactor, m.buffers.places, m.buffers.cosines,
              m.buffers.sines);
-    return m.layers(pass) ? StepOutcome::Done : StepOutcome::Stopped;
+    const bool done = m.layers(pass);
+    if (step.times != nullptr) step.times->waiting += team.waited() - waited;
+    return done ? StepOutcome::Done : StepOutcome::Stopped;
 }
 
 // --- loading ---
@@ -188,6 +193,8 @@ Result<std::shared_ptr<const Model>> load(ModelConfig config, const TensorDirect
     model->kv = {options.kv,
                  config.layers * kernels::kPagePositions * kvBytesPerPosition(config, options.kv)};
     model->numericsId = numericsIdOf(options);
+    model->footprint = footprintOf(plan, list.roles(), activations, config);
+    model->footprint.kvBytes = model->kv.pageBytes / kernels::kPagePositions;
     model->maxRows = options.maxRows;
     const std::vector<double> frequencies = inverseFrequencies(config.rope);
     const auto running = std::make_shared<Running>(

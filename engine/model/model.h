@@ -34,13 +34,36 @@ struct Slice {
     RouteTrace* trace = nullptr;  ///< optional
 };
 
+/// Where the time of steps went, in nanoseconds of the thread that runs them; steps add to it.
+struct StepTimes {
+    uint64_t attention = 0;  ///< with its projections
+    uint64_t router = 0;
+    uint64_t feedForward = 0;  ///< dense layers and experts
+    uint64_t head = 0;
+    uint64_t all = 0;
+    uint64_t waiting = 0;  ///< part of all the others: for other workers to be done
+};
+
+/// What one token costs, counted over the weights that it meets: a share of the experts, the head included.
+struct Footprint {
+    uint64_t weightBytes = 0;  ///< of the whole model in memory
+    uint64_t tokenBytes = 0;   ///< of the weights that one token touches, the head included
+    uint64_t expertBytes = 0;  ///< the part of tokenBytes that is routed experts
+    uint32_t experts = 0, chosenExperts = 0;
+    uint64_t kvBytes = 0;  ///< that one token reads for each position before it
+    /// Multiplications and additions of the matrix products of one token without the head, by what the
+    /// activations are rounded to (index: kernels::Activation), and of the head.
+    uint64_t operations[3] = {}, headOperations[3] = {};
+};
+
 /// One pass through the model for the rows of several sequences. A slice's bits depend on its own tokens and
 /// stored positions alone, never on the other slices or on where its sequence was cut into slices.
 struct Step {
     std::vector<Slice> slices;
     const std::atomic<bool>* stop =
-        nullptr;                ///< looked at between layers; a stopped step's pages must be discarded
-    std::vector<float> logits;  ///< out: [rows that asked][vocabulary], in the order of the slices
+        nullptr;                 ///< looked at between layers; a stopped step's pages must be discarded
+    StepTimes* times = nullptr;  ///< optional
+    std::vector<float> logits;   ///< out: [rows that asked][vocabulary], in the order of the slices
 };
 
 enum class StepOutcome : uint8_t { Done, Stopped };
@@ -53,6 +76,7 @@ struct Model {
     /// Kernels row family + activation type + KV type + version of the numerics rules; part of every cache
     /// key.
     std::string numericsId;
+    Footprint footprint;
     uint32_t maxRows = 512;  ///< most rows (tokens of all slices together) in one step
     std::function<StepOutcome(Step& step, platform::Team& team)> forward;
 };

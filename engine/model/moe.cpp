@@ -84,6 +84,7 @@ void sortByExpert(Pass& pass) {
 }
 
 void route(Pass& pass, const Moe& moe, uint32_t layer, ConstRows h) {
+    const Timed timed(pass, &StepTimes::router);
     const ModelConfig& c = pass.config;
     Workspace& b = pass.buffers;
     const Rows logits = pass.view(b.routerLogits, c.experts);  // [rows][experts]
@@ -129,6 +130,7 @@ void mixExperts(Pass& pass, const Moe& moe, uint32_t layer, ConstRows h, Rows y)
     const Rows parts{b.slots, slots, c.hidden, c.hidden};                              // [slots][hidden]
 
     route(pass, moe, layer, h);
+    const Timed timed(pass, &StepTimes::feedForward);
     sortByExpert(pass);
     pass.kernels.gather(pass.launch, h, {b.sortedRow, slots}, sorted);
     project(pass, b.parts, moe.gate, sorted, gate);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <span>
 
 #include "engine/kernels/kernels.h"
@@ -38,6 +39,25 @@ struct Pass {
     void norm(kernels::ConstRows x, VectorId weight, kernels::Rows y);
     void addBias(VectorId bias, kernels::Rows y);  ///< nothing where there is none
     void add(kernels::ConstRows x, kernels::Rows y) { kernels.add(launch, x, y); }
+};
+
+/// Adds the time of its scope to a part of the step's times, where somebody wants them.
+class Timed {
+  public:
+    Timed(const Pass& pass, uint64_t StepTimes::*part)
+        : sum_(pass.step.times == nullptr ? nullptr : &(pass.step.times->*part)),
+          begin_(sum_ == nullptr ? Clock::time_point() : Clock::now()) {}
+    ~Timed() {
+        if (sum_ != nullptr)
+            *sum_ += static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now() - begin_).count());
+    }
+    Timed(const Timed&) = delete;
+    Timed& operator=(const Timed&) = delete;
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    uint64_t* sum_;
+    Clock::time_point begin_;
 };
 
 /// Bytes of one position of one layer in the cache.

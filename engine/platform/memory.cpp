@@ -110,6 +110,19 @@ uint64_t totalMemory() {
     return std::min(machine, cgroupLimits().memory.value_or(machine));
 }
 
+uint64_t residentPeak() {
+    std::ifstream in("/proc/self/status");
+    for (std::string line; std::getline(in, line);)
+        if (line.starts_with("VmHWM:")) return std::strtoull(line.c_str() + 6, nullptr, 10) * 1024;
+    return 0;
+}
+
+bool resetPeakMemory() {
+    std::ofstream out("/proc/self/clear_refs");  // 5: what is resident now becomes the peak
+    out << "5" << std::flush;
+    return out.good();
+}
+
 void failAllocationAfter(uint64_t n) {
     allocationsLeft = n;
 }

@@ -35,6 +35,12 @@ uint64_t availableMemory();
 /// Bytes of memory in the machine, or of the cgroup where that is less.
 uint64_t totalMemory();
 
+/// Most bytes of this process that were resident at once, since its start or the last reset; 0 where the
+/// system does not say.
+uint64_t residentPeak();
+/// Sets that peak to what is resident now; false where the system does not let a process do so.
+bool resetPeakMemory();
+
 /// Test hook: the n-th allocation from now fails with OutOfMemory (0 = off). Process-wide; tests only.
 void failAllocationAfter(uint64_t n);
 

@@ -83,6 +83,7 @@ struct Signal {
 
 struct Team::State {
     size_t size = 1;
+    uint64_t waited = 0;                                        // nanoseconds, of the caller
     const std::function<void(size_t, size_t)>* work = nullptr;  // null in a new round: leave
     Signal round;                                               // counts pieces of work
     Signal pending;                                             // workers that are not done with this round
@@ -145,8 +146,17 @@ void Team::run(const std::function<void(size_t worker, size_t workers)>& work) {
     }
     state_->start(&work);
     work(0, state_->size);
-    for (uint32_t left = state_->pending.word.load(std::memory_order_acquire); left != 0;)
+    uint32_t left = state_->pending.word.load(std::memory_order_acquire);
+    if (left == 0) return;
+    const auto begin = std::chrono::steady_clock::now();
+    while (left != 0)
         left = state_->pending.waitWhile(left);
+    state_->waited +=
+        static_cast<uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count());
+}
+
+uint64_t Team::waited() const {
+    return state_->waited;
 }
 
 Range share(size_t count, size_t worker, size_t workers, size_t grain) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -23,6 +24,9 @@ class Team {
 
     /// Calls work(worker, size()) on every worker and waits for all.
     void run(const std::function<void(size_t worker, size_t workers)>& work);
+
+    /// Nanoseconds that the caller of run() has waited for the other workers so far.
+    uint64_t waited() const;
 
   private:
     struct State;

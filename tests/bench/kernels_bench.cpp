@@ -61,7 +61,7 @@ void benchProducts(const Kernels& row, size_t threads) {
             const auto run = [&](const Weights& w, uint32_t rows) {
                 const Floats x = Floats::random(random, rows, cols);
                 Floats y(rows, w.view.rows);
-                const MatmulGroup group{.w = w.view, .rows = rows};
+                const MatmulGroup group{.w = w.in(row, activation), .rows = rows};
                 return seconds([&] {
                     row.matmul(place.launch(), {&group, 1}, x.view(), y.view(), activation);
                 });

@@ -1,0 +1,106 @@
+#include <cstdio>
+#include <map>
+#include <memory>
+
+#include "engine/cli/command.h"
+#include "engine/cli/engine_door.h"
+#include "engine/cli/terminal.h"
+#include "engine/offline/bench.h"
+#include "engine/offline/installed.h"
+#include "engine/offline/numerics.h"
+#include "engine/policy/options.h"
+
+namespace conclave::engine::cli {
+namespace {
+
+struct Options {
+    std::string model;
+    std::map<std::string, std::string> flags;  ///< threads, kernels
+    std::string activations = "auto", kv = "f16";
+    uint32_t samples = 5;
+    std::vector<std::string> rows;
+    bool json = false;
+};
+
+void printTimes(const model::StepTimes& times) {
+    const auto percent = [&](uint64_t part) {
+        return 100 * static_cast<double>(part) / static_cast<double>(times.all);
+    };
+    std::printf("              attention %.0f %%, router %.0f %%, feed-forward %.0f %%, head %.0f %%; "
+                "of all, waiting %.0f %%\n",
+                percent(times.attention), percent(times.router), percent(times.feedForward),
+                percent(times.head), percent(times.waiting));
+}
+
+void print(const offline::BenchReport& report) {
+    std::printf("model         %s\n", report.model.c_str());
+    std::printf("kernels       %s, %zu threads\n", report.kernels.c_str(), report.threads);
+    std::printf("limits        read %.1f GB/s, int8 %.0f GOP/s, bf16 %.0f GOP/s, float32 %.0f GFLOP/s\n",
+                report.limits.readGbS, report.limits.int8GopS, report.limits.bf16GopS,
+                report.limits.f32GflopS);
+    for (const offline::BenchRow& row : report.rows) {
+        if (row.samples == 0) {
+            std::printf("%-13s %s\n", row.name.c_str(), row.note.c_str());
+            continue;
+        }
+        if (row.unit == "bytes")
+            std::printf("%-13s %.0f MB for %.0f MB of weights\n", row.name.c_str(), row.value * 1e-6,
+                        static_cast<double>(row.bytes) * 1e-6);
+        else if (row.unit == "s")
+            std::printf("%-13s %.2f s, %.2f GB/s\n", row.name.c_str(), row.value,
+                        static_cast<double>(row.bytes) * 1e-9 / row.value);
+        else
+            std::printf("%-13s %8.2f tokens/s, %.1f %% of the limit (%.2f)\n", row.name.c_str(), row.value,
+                        100 * row.share, row.limit);
+        if (row.times.all > 0) printTimes(row.times);
+    }
+}
+
+int bench(const Options& options) {
+    offline::BenchOptions request;
+    const auto path = offline::modelPath(options.model);
+    if (!path.ok()) return fail(path.error());
+    const auto configured = userOptions(options.flags);
+    if (!configured.ok()) return fail(configured.error());
+    const auto numerics = offline::numericsOptions(configured->kernels, options.activations, options.kv);
+    if (!numerics.ok()) return fail(numerics.error());
+    request.model = *path;
+    request.load = *numerics;
+    request.threads = configured->threads;
+    request.samples = options.samples;
+    request.rows = options.rows;
+    ProgressBar bar;
+    request.progress = [&bar](const std::string& stage, uint64_t done, uint64_t total) {
+        bar.show(stage, done, total);
+    };
+    const auto report = offline::bench(request);
+    bar.clear();
+    if (!report.ok()) return fail(report.error());
+    if (options.json)
+        std::puts(offline::toJson(*report).dump(2).c_str());
+    else
+        print(*report);
+    return 0;
+}
+
+}  // namespace
+
+Run declareBench(CLI::App& app) {
+    auto options = std::make_shared<Options>();
+    app.add_option("model", options->model, "A model's name, a folder or a GGUF file")->required();
+    app.add_option("--rows", options->rows, "Only these figures, such as prefill_512,decode_0")
+        ->delimiter(',');
+    app.add_option("--samples", options->samples, "Runs of each figure, of which the median counts (5)");
+    app.add_option("--activations", options->activations, "auto, exact (float32), bf16 or int8");
+    app.add_option("--kv", options->kv, "Type of stored keys and values: f16 or f32");
+    for (const char* name : {"threads", "kernels"})
+        for (const policy::Key& key : policy::keys())
+            if (key.name == name)
+                app.add_option("--" + std::string(key.name), options->flags[std::string(key.name)],
+                               std::string(key.help))
+                    ->type_name(std::string(key.value));
+    app.add_flag("--json", options->json, "Print JSON");
+    return [options] { return bench(*options); };
+}
+
+}  // namespace conclave::engine::cli

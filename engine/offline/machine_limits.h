@@ -1,0 +1,30 @@
+#pragma once
+
+#include "engine/base/result.h"
+#include "engine/platform/memory.h"
+#include "engine/platform/team.h"
+
+namespace conclave::engine::offline {
+
+/// What the machine does at best at this moment, with every worker of a team at once: neighbours take their
+/// share of it from one minute to the next, so that a figure is measured right beside its limit.
+class MachineLimits {
+  public:
+    /// Errors: OutOfMemory (256 MiB are read).
+    static base::Result<MachineLimits> make(platform::Team& team);
+
+    // Operations (a multiplication and an addition are two) or bytes in a second.
+    double int8();
+    double bf16();
+    double f32();
+    double read();
+
+  private:
+    MachineLimits(platform::Team& team, platform::Memory memory);
+    double rate(double operations, void (*run)(uint64_t rounds));
+
+    platform::Team& team_;
+    platform::Memory memory_;
+};
+
+}  // namespace conclave::engine::offline
