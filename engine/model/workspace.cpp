@@ -61,8 +61,8 @@ void deal(Workspace& w, const ModelConfig& c, size_t rows, Arena& arena) {
 
 /// The most values a row of any operation has.
 uint32_t widestRow(const ModelConfig& c) {
-    return std::max({c.hidden, c.vocabulary, c.intermediate, c.sharedIntermediate, c.expertIntermediate,
-                     c.experts, c.queryRank, c.heads * std::max(c.keyDim, c.valueDim),
+    return std::max({c.hidden, c.intermediate, c.sharedIntermediate, c.expertIntermediate, c.experts,
+                     c.queryRank, c.heads * std::max(c.keyDim, c.valueDim),
                      c.heads * (c.latentRank + c.ropeDim)});
 }
 

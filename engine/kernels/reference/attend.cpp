@@ -22,25 +22,37 @@ void storeValues(KvType type, const float* from, size_t count, std::byte* to) {
     }
 }
 
-/// One unit of attention for each row and run of heads that share keys. Units go round the workers, because
-/// later rows of a prompt see more keys; where there are few, the heads of a group are cut further, so that
-/// nobody idles.
+/// How the rows of a launch are cut into units. Neighbouring positions of a sequence go together, as many as
+/// a unit holds; where that leaves workers idle, fewer rows and then fewer heads.
 struct Split {
     size_t groups = 1;  ///< runs of heads that share keys
     size_t heads = 1;   ///< in a group
     size_t parts = 1;   ///< a group is cut into
-    size_t units = 0;   ///< rows * groups * parts
+    size_t rows = 1;    ///< most in a unit
 
-    Split(size_t rows, size_t groupCount, size_t headsPerGroup, size_t workers)
+    Split(size_t rowCount, size_t groupCount, size_t headsPerGroup, size_t workers, bool alone)
         : groups(groupCount), heads(headsPerGroup) {
-        const size_t wanted = (2 * workers + rows * groups - 1) / std::max<size_t>(1, rows * groups);
-        const size_t least = (heads + kMostQueries - 1) / kMostQueries;
-        parts = std::min(heads, std::max(least, rows * groups < 2 * workers ? wanted : 1));
-        units = rows * groups * parts;
+        parts = (heads + kMostQueries - 1) / kMostQueries;
+        const size_t wanted = 2 * workers, whole = rowCount * groups;
+        if (whole < wanted) parts = std::min(heads, std::max(parts, (wanted + whole - 1) / whole));
+        if (!alone)
+            rows = std::clamp<size_t>(std::min(kMostQueries / perPart(), whole / wanted), 1, kMostQueries);
     }
+    size_t perPart() const { return (heads + parts - 1) / parts; }
+    size_t queries(size_t rowCount) const { return perPart() * std::min(rows, rowCount); }
 };
 
-/// Runs `unitOf(row, group)` (a unit with the heads of the whole group) for every part.
+/// How many rows from `row` on are neighbours in one sequence, at most `most`.
+size_t neighbours(std::span<const RowPlace> places, size_t row, size_t most) {
+    size_t count = 1;
+    while (count < most && row + count < places.size() && places[row + count].pages == places[row].pages &&
+           places[row + count].position == places[row].position + count)
+        ++count;
+    return count;
+}
+
+/// Runs `unitOf(row, group)` (a unit with the heads of the whole group at one row) for every part, several
+/// rows at once. Units go round the workers, because later rows of a prompt see more keys.
 template <class UnitOf>
 void attendUnits(Launch& launch, std::span<const RowPlace> places, const Split& split, size_t scratchFloats,
                  size_t workPerKey, const UnitOf& unitOf) {
@@ -50,17 +62,22 @@ void attendUnits(Launch& launch, std::span<const RowPlace> places, const Split& 
     overWorkers(launch, keys * workPerKey, [&](size_t worker, size_t workers) {
         auto* scratch =
             reinterpret_cast<float*>(workerScratch(launch, 0, scratchFloats * sizeof(float), worker));
-        for (size_t i = worker; i < split.units; i += workers) {
-            const size_t row = i / (split.groups * split.parts), rest = i % (split.groups * split.parts);
-            const platform::Range heads = platform::share(split.heads, rest % split.parts, split.parts);
-            AttendUnit unit = unitOf(row, rest / split.parts);
-            unit.pages = places[row].pages;
-            unit.last = places[row].position;
-            unit.q += heads.begin * unit.qStride;
-            unit.out += heads.begin * unit.outStride;
-            unit.queries = heads.end - heads.begin;
-            unit.scratch = scratch;
-            if (unit.queries > 0) loops().attend(unit);
+        size_t turn = 0;
+        for (size_t row = 0, rows = 0; row < places.size(); row += rows) {
+            rows = neighbours(places, row, split.rows);
+            for (size_t i = 0; i < split.groups * split.parts; ++i, ++turn) {
+                if (turn % workers != worker) continue;
+                const platform::Range heads = platform::share(split.heads, i % split.parts, split.parts);
+                AttendUnit unit = unitOf(row, i / split.parts);
+                unit.pages = places[row].pages;
+                unit.last = places[row].position;
+                unit.q += heads.begin * unit.qStride;
+                unit.out += heads.begin * unit.outStride;
+                unit.heads = heads.end - heads.begin;
+                unit.rows = rows;
+                unit.scratch = scratch;
+                if (unit.heads > 0) loops().attend(unit);
+            }
         }
     });
 }
@@ -87,14 +104,16 @@ void storeKv(Launch& launch, const StoreKvArgs& args) {
 void attend(Launch& launch, const AttendArgs& args) {
     const size_t bytes = valueBytes(args.kv.type), group = args.heads / args.kvHeads;
     const size_t workers = launch.team == nullptr ? 1 : launch.team->size();
-    const Split split(args.places.size(), args.kvHeads, group, workers);
-    const size_t scratch = attendScratch(std::min(group, kMostQueries), args.keyDim, args.valueDim);
+    // Under a sliding window neighbours begin at different positions.
+    const Split split(args.places.size(), args.kvHeads, group, workers, args.window > 0);
+    const size_t scratch = attendScratch(split.queries(args.places.size()), args.keyDim, args.valueDim);
     const size_t perKey = size_t{args.heads} * (args.keyDim + args.valueDim);
     attendUnits(launch, args.places, split, scratch, perKey, [&](size_t row, size_t kvHead) {
         const uint32_t position = args.places[row].position;
         AttendUnit unit{};
         unit.q = args.q.row(row) + kvHead * group * args.keyDim;
         unit.qStride = args.keyDim;
+        unit.qRowStride = args.q.stride;
         unit.keyOffset = args.kv.layerOffset + kvHead * kPagePositions * args.keyDim * bytes;
         unit.valueOffset = args.kv.layerOffset + args.kvHeads * kPagePositions * args.keyDim * bytes +
                            kvHead * kPagePositions * args.valueDim * bytes;
@@ -105,6 +124,7 @@ void attend(Launch& launch, const AttendArgs& args) {
         unit.first = args.window > 0 && position >= args.window ? position + 1 - args.window : 0;
         unit.out = args.out.row(row) + kvHead * group * args.valueDim;
         unit.outStride = args.valueDim;
+        unit.outRowStride = args.out.stride;
         return unit;
     });
 }
@@ -122,12 +142,13 @@ void storeLatent(Launch& launch, const StoreLatentArgs& args) {
 void attendLatent(Launch& launch, const AttendLatentArgs& args) {
     const size_t dim = args.rank + args.rope;
     const size_t workers = launch.team == nullptr ? 1 : launch.team->size();
-    const Split split(args.places.size(), 1, args.heads, workers);
-    const size_t scratch = attendScratch(std::min<size_t>(args.heads, kMostQueries), dim, args.rank);
+    const Split split(args.places.size(), 1, args.heads, workers, false);
+    const size_t scratch = attendScratch(split.queries(args.places.size()), dim, args.rank);
     attendUnits(launch, args.places, split, scratch, args.heads * (dim + args.rank), [&](size_t row, size_t) {
         AttendUnit unit{};
         unit.q = args.q.row(row);
         unit.qStride = dim;
+        unit.qRowStride = args.q.stride;
         unit.keyOffset = unit.valueOffset = args.kv.layerOffset;
         unit.keyStride = unit.valueStride = unit.keyDim = dim;
         unit.valueDim = args.rank;
@@ -135,6 +156,7 @@ void attendLatent(Launch& launch, const AttendLatentArgs& args) {
         unit.scale = args.scale;
         unit.out = args.out.row(row);
         unit.outStride = args.rank;
+        unit.outRowStride = args.out.stride;
         return unit;
     });
 }

@@ -32,25 +32,26 @@ struct UnpackedShape {
 };
 UnpackedShape unpackedShape(quant::Format format);
 
-/// One query position of attention for heads that share keys and values.
+/// Attention of some heads that share keys and values, at some neighbouring positions of one sequence: keys
+/// are widened once for all of them. Each (row, head) has the bits that it has alone.
 struct AttendUnit {
-    const float* q;  ///< [queries][keyDim], qStride apart
-    size_t qStride;
-    size_t queries;
+    const float* q;  ///< [rows][heads][keyDim], qRowStride and qStride apart
+    size_t qStride, qRowStride;
+    size_t heads, rows;  ///< at most kMostQueries together
     std::byte* const* pages;
     size_t keyOffset, valueOffset;  ///< bytes from the start of a page to position 0
     size_t keyStride, valueStride;  ///< values from position to position
     size_t keyDim, valueDim;
     bool half;  ///< stored as IEEE half
     float scale;
-    size_t first, last;  ///< positions seen, both ends included
-    float* out;          ///< [queries][valueDim], outStride apart
-    size_t outStride;
-    float* scratch;  ///< attendScratch(queries, keyDim, valueDim) floats
+    size_t first, last;  ///< row r sees the positions first … last + r, both ends included
+    float* out;          ///< [rows][heads][valueDim], outRowStride and outStride apart
+    size_t outStride, outRowStride;
+    float* scratch;  ///< attendScratch(heads * rows, keyDim, valueDim) floats
 };
-inline constexpr size_t kMostQueries = 16;  ///< of one unit
+inline constexpr size_t kMostQueries = 32;  ///< of one unit
 constexpr size_t attendScratch(size_t queries, size_t keyDim, size_t valueDim) {
-    return queries * 64 + 16 * (keyDim > valueDim ? keyDim : valueDim) + 2 * queries * valueDim;
+    return queries * 64 + 16 * (keyDim > valueDim ? keyDim : valueDim) + queries * (keyDim + 2 * valueDim);
 }
 
 struct Loops {

@@ -171,13 +171,16 @@ void lowRank(Launch& launch, const LowRankArgs& args) {
 }
 
 size_t scratchBytes(const ScratchShape& shape) {
-    // Shared: the middle of lowRank. A worker: a tile and a chunk (matmul), or less (attention, routing,
-    // lowRank).
-    const size_t floats = aligned(size_t{shape.widest} * sizeof(float)),
+    // Shared: the middle of lowRank. A worker: a tile and a chunk (matmul, lowRank), or some rows' queries,
+    // sums and scores (attention), or a few rows of scores (routing).
+    const size_t widest = aligned(size_t{shape.widest} * sizeof(float)),
+                 deepest = aligned(size_t{std::max(shape.widest, shape.deepest)} * sizeof(float)),
                  chunk = std::min<size_t>(shape.rows, kChunkRows);
+    const size_t product = (kTileRows + std::max<size_t>(chunk, 4)) * deepest,
+                 attention = (16 + 3 * std::min<size_t>(shape.rows, kMostQueries)) * widest +
+                             kMostQueries * 64 * sizeof(float);
     const size_t fixed = kChunkRows * kTileRows * sizeof(float) + 64 * kAlign;
-    return aligned(chunk * floats) +
-           shape.threads * aligned((kTileRows + std::max<size_t>(chunk, 4)) * floats + fixed);
+    return aligned(chunk * deepest) + shape.threads * aligned(std::max(product, attention) + fixed);
 }
 
 }  // namespace conclave::engine::kernels::reference

@@ -120,7 +120,7 @@ TEST_F(TwoCopies, RowWise) {
 }
 
 TEST_F(TwoCopies, Attention) {
-    const size_t keyDim = 40, valueDim = 24, positions = 700, queries = 3;
+    const size_t keyDim = 40, valueDim = 24, positions = 646, heads = 3, rows = 10;
     for (const bool half : {false, true}) {
         std::vector<float> memory(11 * 64 * (keyDim + valueDim));
         for (float& value : memory)
@@ -132,29 +132,39 @@ TEST_F(TwoCopies, Attention) {
         std::vector<std::byte*> pages;
         for (size_t page = 0; page < 11; ++page)
             pages.push_back(bytes + page * 64 * (keyDim + valueDim) * (half ? 2 : 4));
-        const Floats q = Floats::random(random, 3, keyDim, 3);
-        Floats first(3, valueDim), second(3, valueDim);
-        std::vector<float> scratch(attendScratch(queries, keyDim, valueDim));
-        AttendUnit unit{q.row(0),
-                        keyDim,
-                        queries,
-                        pages.data(),
-                        0,
-                        64 * keyDim * (half ? 2u : 4u),
-                        keyDim,
-                        valueDim,
-                        keyDim,
-                        valueDim,
-                        half,
-                        0.4f,
-                        17,
-                        positions - 1,
-                        first.row(0),
-                        valueDim,
-                        scratch.data()};
+        const Floats q = Floats::random(random, rows, heads * keyDim, 3);
+        Floats first(rows, heads * valueDim), second(rows, heads * valueDim), alone(rows, heads * valueDim);
+        std::vector<float> scratch(attendScratch(heads * rows, keyDim, valueDim));
+        AttendUnit unit{.q = q.row(0),
+                        .qStride = keyDim,
+                        .qRowStride = q.stride,
+                        .heads = heads,
+                        .rows = rows,
+                        .pages = pages.data(),
+                        .keyOffset = 0,
+                        .valueOffset = 64 * keyDim * (half ? 2u : 4u),
+                        .keyStride = keyDim,
+                        .valueStride = valueDim,
+                        .keyDim = keyDim,
+                        .valueDim = valueDim,
+                        .half = half,
+                        .scale = 0.4f,
+                        .first = 17,
+                        .last = positions - rows,
+                        .out = first.row(0),
+                        .outStride = valueDim,
+                        .outRowStride = first.stride,
+                        .scratch = scratch.data()};
         plain.attend(unit);
         unit.out = second.row(0);
         fused.attend(unit);
+        unit.rows = 1;
+        for (size_t r = 0; r < rows; ++r, ++unit.last) {
+            unit.q = q.row(r);
+            unit.out = alone.row(r);
+            fused.attend(unit);
+        }
+        EXPECT_EQ(0u, differentBits(first, alone)) << "a row knows its neighbours";
         EXPECT_EQ(0u, differentBits(first, second));
     }
 }

@@ -16,13 +16,24 @@ struct Running {
     float weights[16];
 };
 
-/// Where the parts of one unit's scratch lie.
+/// Where the parts of one unit's scratch lie. Query i is row i / heads, head i % heads.
 struct Workspace {
     float* scores;   // [queries][64], by place in the page
     float* decoded;  // [16][keyDim or valueDim], halves only
+    float* q;        // [queries][keyDim], side by side
     float* span;     // [queries][valueDim]: values of the present span
     float* total;    // [queries][valueDim]: values of all spans before
 };
+
+/// One past the last position that query i sees.
+CONCLAVE_INLINE size_t endOf(const AttendUnit& unit, size_t query) {
+    return unit.last + 1 + query / unit.heads;
+}
+
+/// The first query that sees position `at`; all behind it do too.
+CONCLAVE_INLINE size_t firstThatSees(const AttendUnit& unit, size_t at) {
+    return at <= unit.last ? 0 : (at - unit.last) * unit.heads;
+}
 
 /// Rows of keys or values at `count` positions as float32: in place, or decoded.
 CONCLAVE_INLINE const float* rowsAt(const AttendUnit& unit, size_t position, size_t offset, size_t stride,
@@ -32,21 +43,27 @@ CONCLAVE_INLINE const float* rowsAt(const AttendUnit& unit, size_t position, siz
         *rowStride = stride;
         return reinterpret_cast<const float*>(page) + position % kPage * stride;
     }
-    for (size_t i = 0; i < count; ++i)
-        decode(quant::Format::F16, page + (position % kPage + i) * stride * 2, dim, decoded + i * dim);
+    if (stride == dim)
+        decode(quant::Format::F16, page + position % kPage * stride * 2, count * dim, decoded);
+    else
+        for (size_t i = 0; i < count; ++i)
+            decode(quant::Format::F16, page + (position % kPage + i) * stride * 2, dim, decoded + i * dim);
     *rowStride = dim;
     return decoded;
 }
 
-/// scores[query][place] of the keys begin … end - 1, all in one page.
-CONCLAVE_INLINE void scorePage(const AttendUnit& unit, const Workspace& work, size_t begin, size_t end) {
+/// scores[query][place] of the keys begin … end - 1, all in one page, for the queries from `query` on. Those
+/// of a query behind what it sees are never looked at.
+CONCLAVE_INLINE void scorePage(const AttendUnit& unit, const Workspace& work, size_t begin, size_t end,
+                               size_t query) {
     for (size_t at = begin; at < end;) {
         const size_t count = kStep < end - at ? kStep : end - at;
         size_t stride = 0;
         const float* keys =
             rowsAt(unit, at, unit.keyOffset, unit.keyStride, unit.keyDim, count, work.decoded, &stride);
-        multiply(keys, stride, count, unit.q, unit.qStride, unit.queries, unit.keyDim,
-                 work.scores + at % kPage, kPage);
+        multiply(keys, stride, count, work.q + query * unit.keyDim, unit.keyDim,
+                 unit.heads * unit.rows - query, unit.keyDim, work.scores + query * kPage + at % kPage,
+                 kPage);
         at += count;
     }
 }
@@ -69,48 +86,96 @@ CONCLAVE_INLINE void weighPage(float* scores, size_t begin, size_t end, float sc
     running.most = most;
     for (size_t i = begin; i < end; ++i)
         scores[i] = exponential(scores[i] - most);
-    for (size_t i = begin; i < end; ++i)
+    size_t i = begin;
+    for (; i < end && i % 16 != 0; ++i)
+        running.weights[i % 16] += scores[i];
+    for (; i + 16 <= end; i += 16)
+        for (size_t lane = 0; lane < 16; ++lane)
+            running.weights[lane] += scores[i + lane];
+    for (; i < end; ++i)
         running.weights[i % 16] += scores[i];
 }
 
-/// out[d] = fma(weight of key, value of key at d, out[d]), keys ascending.
-CONCLAVE_INLINE void addValues(const float* values, size_t stride, const float* weights, size_t count,
-                               size_t dim, float* out) {
-    size_t d = 0;
-    for (; d + 32 <= dim; d += 32) {
-        Lanes first = loadLanes(out + d), second = loadLanes(out + d + 16);
-        for (size_t i = 0; i < count; ++i) {
-            const Lanes8 weight = broadcast8(weights[i]);
-            first = fmaLanes({weight, weight}, loadLanes(values + i * stride + d), first);
-            second = fmaLanes({weight, weight}, loadLanes(values + i * stride + d + 16), second);
-        }
-        storeLanes(out + d, first);
-        storeLanes(out + d + 16, second);
-    }
+/// out[d] = fma(weight of key, value of key at d, out[d]), keys ascending, for Q queries and 16 * B
+/// dimensions at once: as many sums as hide a multiplication's latency.
+template <int Q, int B>
+CONCLAVE_INLINE void addBlock(const float* values, size_t stride, const float* const (&weights)[Q],
+                              size_t count, size_t d, float* const (&out)[Q]) {
+    Lanes sums[Q][B];
+#pragma GCC unroll 4
+    for (int q = 0; q < Q; ++q)
+#pragma GCC unroll 4
+        for (int b = 0; b < B; ++b)
+            sums[q][b] = loadLanes(out[q] + d + 16 * static_cast<size_t>(b));
     for (size_t i = 0; i < count; ++i)
-        for (size_t rest = d; rest < dim; ++rest)
-            out[rest] = __builtin_fmaf(weights[i], values[i * stride + rest], out[rest]);
+#pragma GCC unroll 4
+        for (int b = 0; b < B; ++b) {
+            const Lanes value = loadLanes(values + i * stride + d + 16 * static_cast<size_t>(b));
+#pragma GCC unroll 4
+            for (int q = 0; q < Q; ++q) {
+                const Lanes8 weight = broadcast8(weights[q][i]);
+                sums[q][b] = fmaLanes({weight, weight}, value, sums[q][b]);
+            }
+        }
+#pragma GCC unroll 4
+    for (int q = 0; q < Q; ++q)
+#pragma GCC unroll 4
+        for (int b = 0; b < B; ++b)
+            storeLanes(out[q] + d + 16 * static_cast<size_t>(b), sums[q][b]);
+}
+
+template <int Q>
+CONCLAVE_INLINE void addValues(const float* values, size_t stride, const float* const (&weights)[Q],
+                               size_t count, size_t dim, float* const (&out)[Q]) {
+    size_t d = 0;
+    if constexpr (Q == 1)
+        for (; d + 64 <= dim; d += 64)
+            addBlock<Q, 4>(values, stride, weights, count, d, out);
+    for (; d + 16 <= dim; d += 16)
+        addBlock<Q, 1>(values, stride, weights, count, d, out);
+    for (int q = 0; q < Q; ++q)
+        for (size_t i = 0; i < count; ++i)
+            for (size_t rest = d; rest < dim; ++rest)
+                out[q][rest] = __builtin_fmaf(weights[q][i], values[i * stride + rest], out[q][rest]);
+}
+
+/// The values at `count` positions from `at` on, for every query that sees them.
+CONCLAVE_INLINE void addStep(const AttendUnit& unit, const Workspace& work, const float* values,
+                             size_t stride, size_t at, size_t count) {
+    const size_t queries = unit.heads * unit.rows, dim = unit.valueDim;
+    const auto weightsOf = [&](size_t q) { return work.scores + q * kPage + at % kPage; };
+    const auto outOf = [&](size_t q) { return work.span + q * dim; };
+    size_t q = firstThatSees(unit, at);
+    for (; q < queries && endOf(unit, q) < at + count; ++q)
+        addValues<1>(values, stride, {weightsOf(q)}, endOf(unit, q) - at, dim, {outOf(q)});
+    for (; q + 4 <= queries; q += 4)
+        addValues<4>(values, stride, {weightsOf(q), weightsOf(q + 1), weightsOf(q + 2), weightsOf(q + 3)},
+                     count, dim, {outOf(q), outOf(q + 1), outOf(q + 2), outOf(q + 3)});
+    for (; q < queries; ++q)
+        addValues<1>(values, stride, {weightsOf(q)}, count, dim, {outOf(q)});
 }
 
 void attendSpan(const AttendUnit& unit, const Workspace& work, size_t begin, size_t end, Running* running) {
-    for (size_t i = 0; i < unit.queries; ++i)
+    const size_t queries = unit.heads * unit.rows;
+    for (size_t i = firstThatSees(unit, begin); i < queries; ++i)
         running[i] = {-__builtin_inff(), {}};
-    for (size_t i = 0; i < unit.queries * unit.valueDim; ++i)
+    for (size_t i = firstThatSees(unit, begin) * unit.valueDim; i < queries * unit.valueDim; ++i)
         work.span[i] = 0.0f;
     for (size_t at = begin; at < end;) {
         const size_t pageEnd = (at / kPage + 1) * kPage, stop = pageEnd < end ? pageEnd : end;
-        scorePage(unit, work, at, stop);
-        for (size_t i = 0; i < unit.queries; ++i)
-            weighPage(work.scores + i * kPage, at % kPage, (stop - 1) % kPage + 1, unit.scale, at == begin,
+        const size_t query = firstThatSees(unit, at);
+        scorePage(unit, work, at, stop, query);
+        for (size_t i = query; i < queries; ++i) {
+            const size_t own = endOf(unit, i) < stop ? endOf(unit, i) : stop;
+            weighPage(work.scores + i * kPage, at % kPage, (own - 1) % kPage + 1, unit.scale, at == begin,
                       running[i], work.span + i * unit.valueDim, unit.valueDim);
+        }
         while (at < stop) {
             const size_t count = kStep < stop - at ? kStep : stop - at;
             size_t stride = 0;
             const float* values = rowsAt(unit, at, unit.valueOffset, unit.valueStride, unit.valueDim, count,
                                          work.decoded, &stride);
-            for (size_t i = 0; i < unit.queries; ++i)
-                addValues(values, stride, work.scores + i * kPage + at % kPage, count, unit.valueDim,
-                          work.span + i * unit.valueDim);
+            addStep(unit, work, values, stride, at, count);
             at += count;
         }
     }
@@ -127,22 +192,34 @@ void mergeSpan(float* total, float* totalMost, float* totalWeight, const float* 
     *totalMost = most;
 }
 
+Workspace workspaceOf(const AttendUnit& unit) {
+    const size_t widest = unit.keyDim > unit.valueDim ? unit.keyDim : unit.valueDim;
+    const size_t queries = unit.heads * unit.rows;
+    Workspace work{};
+    work.scores = unit.scratch;
+    work.decoded = work.scores + queries * kPage;
+    work.q = work.decoded + kStep * widest;
+    work.span = work.q + queries * unit.keyDim;
+    work.total = work.span + queries * unit.valueDim;
+    return work;
+}
+
 }  // namespace
 
 void attend(const AttendUnit& unit) {
-    const size_t widest = unit.keyDim > unit.valueDim ? unit.keyDim : unit.valueDim;
-    Workspace work{};
-    work.scores = unit.scratch;
-    work.decoded = work.scores + unit.queries * kPage;
-    work.span = work.decoded + kStep * widest;
-    work.total = work.span + unit.queries * unit.valueDim;
+    const Workspace work = workspaceOf(unit);
+    const size_t queries = unit.heads * unit.rows;
+    for (size_t i = 0; i < queries; ++i)
+        __builtin_memcpy(work.q + i * unit.keyDim,
+                         unit.q + i / unit.heads * unit.qRowStride + i % unit.heads * unit.qStride,
+                         unit.keyDim * sizeof(float));
     Running running[kMostQueries];
     float most[kMostQueries], weight[kMostQueries];
-    const size_t end = unit.last + 1;
+    const size_t end = endOf(unit, queries - 1);
     for (size_t at = unit.first; at < end;) {
         const size_t spanEnd = (at / kSpan + 1) * kSpan, stop = spanEnd < end ? spanEnd : end;
         attendSpan(unit, work, at, stop, running);
-        for (size_t i = 0; i < unit.queries; ++i) {
+        for (size_t i = firstThatSees(unit, at); i < queries; ++i) {
             float* total = work.total + i * unit.valueDim;
             const float* span = work.span + i * unit.valueDim;
             if (at == unit.first) {
@@ -155,10 +232,11 @@ void attend(const AttendUnit& unit) {
         }
         at = stop;
     }
-    for (size_t i = 0; i < unit.queries; ++i) {
+    for (size_t i = 0; i < queries; ++i) {
         const float inverse = 1.0f / weight[i];
+        float* out = unit.out + i / unit.heads * unit.outRowStride + i % unit.heads * unit.outStride;
         for (size_t d = 0; d < unit.valueDim; ++d)
-            unit.out[i * unit.outStride + d] = work.total[i * unit.valueDim + d] * inverse;
+            out[d] = work.total[i * unit.valueDim + d] * inverse;
     }
 }
 
