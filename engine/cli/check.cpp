@@ -11,6 +11,7 @@
 #include "engine/offline/check.h"
 #include "engine/offline/installed.h"
 #include "engine/offline/numerics.h"
+#include "engine/offline/production.h"
 #include "engine/policy/options.h"
 
 namespace conclave::engine::cli {
@@ -25,6 +26,9 @@ struct Options {
     std::string golden;
     std::map<std::string, std::string> flags;  ///< of kKeys
     std::string activations, kv;
+    bool production = false;
+    std::string text;
+    uint32_t tokens = 4000;
     bool json = false;
 };
 
@@ -48,7 +52,45 @@ void print(const offline::CheckReport& report) {
     std::puts(report.pass ? "pass" : "FAIL");
 }
 
+void print(const offline::ProductionReport& report) {
+    const auto positions = static_cast<double>(report.positions);
+    const auto line = [&](const char* name, const offline::Divergence& d) {
+        std::printf("%s mean KL to exact mode %.3g, same best token %.2f %%\n", name, d.meanKl,
+                    100 * static_cast<double>(d.sameBest) / positions);
+    };
+    std::printf("model         %s\n", report.model.c_str());
+    std::printf("mode          production (%s), kernels %s\n", report.rounded.c_str(),
+                report.kernels.c_str());
+    std::printf("positions     %llu in %u %s\n", static_cast<unsigned long long>(report.positions),
+                report.prompts, report.golden ? "golden prompts" : "windows of text");
+    if (report.golden)
+        std::printf("logits        largest error %.3g (at most %g), experts as the golden files say\n",
+                    report.maxLogitError, report.mostLogitError);
+    line("same experts ", report.forced);
+    line("own experts  ", report.free);
+    for (const std::string& warning : report.warnings)
+        std::printf("warning       %s\n", warning.c_str());
+    std::puts(report.pass ? "pass" : "FAIL");
+}
+
+template <class Report> int finish(const base::Result<Report>& report, bool json) {
+    if (!report.ok()) return fail(report.error());
+    if (json)
+        std::puts(offline::toJson(*report).dump(2).c_str());
+    else
+        print(*report);
+    return report->pass ? 0 : 1;
+}
+
 int check(const Options& options) {
+    const bool chosen = !options.activations.empty() || !options.kv.empty();
+    if (options.production && chosen)
+        return fail({base::Code::BadArgument,
+                     "",
+                     "--production",
+                     {"chooses --activations and --kv itself; leave them out"}});
+    if (!options.production && !options.text.empty())
+        return fail({base::Code::BadArgument, "", "--text", {"goes with --production"}});
     offline::CheckOptions request;
     const auto path = offline::modelPath(options.model);
     if (!path.ok()) return fail(path.error());
@@ -66,14 +108,15 @@ int check(const Options& options) {
     request.progress = [&bar](const std::string& stage, uint64_t done, uint64_t total) {
         bar.show(stage, done, total);
     };
+    if (options.production) {
+        const auto report =
+            offline::checkProduction({.check = request, .text = options.text, .tokens = options.tokens});
+        bar.clear();
+        return finish(report, options.json);
+    }
     const auto report = offline::check(request);
     bar.clear();
-    if (!report.ok()) return fail(report.error());
-    if (options.json)
-        std::puts(offline::toJson(*report).dump(2).c_str());
-    else
-        print(*report);
-    return report->pass ? 0 : 1;
+    return finish(report, options.json);
 }
 
 }  // namespace
@@ -85,6 +128,12 @@ Run declareCheck(CLI::App& app) {
                    "Folder of golden.json and golden.safetensors; the model's own without it");
     app.add_option("--activations", options->activations, "exact (float32), auto, bf16 or int8");
     app.add_option("--kv", options->kv, "Type of stored keys and values: f32 or f16");
+    app.add_flag(
+        "--production", options->production,
+        "Compare the fast arithmetic of the engine instead: int8 or bf16 activations, F16 keys and values");
+    app.add_option("--text", options->text,
+                   "With --production: measure on this text instead of golden files");
+    app.add_option("--tokens", options->tokens, "With --text: most tokens of it (4000)");
     for (const policy::Key& key : policy::keys())
         if (std::find(std::begin(kKeys), std::end(kKeys), key.name) != std::end(kKeys))
             app.add_option("--" + std::string(key.name), options->flags[std::string(key.name)],

@@ -13,6 +13,7 @@
 #include "engine/formats/tokenizer_spec.h"
 #include "engine/kernels/kernels.h"
 #include "engine/offline/golden.h"
+#include "engine/offline/runner.h"
 #include "engine/platform/file.h"
 #include "engine/platform/memory.h"
 #include "engine/platform/team.h"
@@ -77,52 +78,6 @@ Result<Opened> open(const CheckOptions& options) {
     CONCLAVE_TRY(const model::ModelConfig config, model::configFromGguf(file));
     return openSource(file, config, options.model, load);
 }
-
-std::string goldenFolder(const CheckOptions& options) {
-    if (!options.golden.empty()) return options.golden;
-    if (platform::pathKind(options.model) == platform::PathKind::Folder) return options.model;
-    const size_t slash = options.model.rfind('/');
-    return slash == std::string::npos ? "." : options.model.substr(0, slash + 1);
-}
-
-size_t pagesFor(size_t positions) {
-    return (positions + kernels::kPagePositions - 1) / kernels::kPagePositions;
-}
-
-/// One sequence on pages of its own, fed a run of tokens at a time.
-class Runner {
-  public:
-    static Result<Runner> make(const model::Model& model, platform::Team& team, size_t positions) {
-        const size_t pages = pagesFor(positions);
-        CONCLAVE_TRY(platform::Memory memory,
-                     platform::Memory::allocate(pages * model.kv.pageBytes, "the KV cache of a prompt"));
-        return Runner(model, team, std::move(memory), pages);
-    }
-
-    /// Logits of the rows that ask, [rows][vocabulary].
-    std::vector<float> feed(std::span<const TokenId> tokens, model::Slice::Logits logits,
-                            model::RouteTrace* trace) {
-        model::Step step;
-        step.slices.push_back(
-            {.tokens = tokens, .start = position_, .pages = pages_, .logits = logits, .trace = trace});
-        model_.forward(step, team_);
-        position_ += static_cast<uint32_t>(tokens.size());
-        return std::move(step.logits);
-    }
-
-  private:
-    Runner(const model::Model& model, platform::Team& team, platform::Memory memory, size_t pages)
-        : model_(model), team_(team), memory_(std::move(memory)) {
-        for (size_t page = 0; page < pages; ++page)
-            pages_.push_back(memory_.data() + page * model.kv.pageBytes);
-    }
-
-    const model::Model& model_;
-    platform::Team& team_;
-    platform::Memory memory_;
-    std::vector<std::byte*> pages_;
-    uint32_t position_ = 0;
-};
 
 void compareLogits(std::span<const float> ours, const float* golden, CheckReport& report) {
     for (size_t i = 0; i < ours.size(); ++i) {
@@ -205,7 +160,7 @@ Result<void> checkFits(const Golden& golden, const model::Model& model, const Ch
     };
     if (options.context > 0 && options.context < most)
         return tooLittle("--context", options.context, std::to_string(most) + " tokens");
-    const uint64_t bytes = pagesFor(most) * model.kv.pageBytes;
+    const uint64_t bytes = Runner::pagesFor(most) * model.kv.pageBytes;
     if (options.kvBytes > 0 && options.kvBytes < bytes)
         return tooLittle("--kv-memory", options.kvBytes, std::to_string(bytes) + " bytes");
     return {};
@@ -236,7 +191,7 @@ Result<CheckReport> check(const CheckOptions& options) {
     }
     CONCLAVE_TRY(const Opened opened, open(chosen));
     const model::Model& model = *opened.model;
-    CONCLAVE_TRY(const Golden golden, readGolden(goldenFolder(options), model.config));
+    CONCLAVE_TRY(const Golden golden, readGolden(goldenFolder(options.golden, options.model), model.config));
 
     CONCLAVE_TRY_VOID(checkFits(golden, model, options));
 

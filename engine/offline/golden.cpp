@@ -120,4 +120,11 @@ Result<Golden> readGolden(const std::string& folder, const ModelConfig& config) 
     return golden;
 }
 
+std::string goldenFolder(const std::string& given, const std::string& model) {
+    if (!given.empty()) return given;
+    if (platform::pathKind(model) == platform::PathKind::Folder) return model;
+    const size_t slash = model.rfind('/');
+    return slash == std::string::npos ? "." : model.substr(0, slash + 1);
+}
+
 }  // namespace conclave::engine::offline

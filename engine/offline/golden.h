@@ -29,6 +29,9 @@ struct Golden {
     std::vector<GoldenPrompt> prompts;
 };
 
+/// Where the golden files of a model are: `given`, else the model's folder.
+std::string goldenFolder(const std::string& given, const std::string& model);
+
 /// Reads `folder`/golden.json and golden.safetensors and checks that they fit `config`. Errors:
 /// GoldenMissing, GoldenMismatch, and what the readers say.
 base::Result<Golden> readGolden(const std::string& folder, const model::ModelConfig& config);

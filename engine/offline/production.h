@@ -1,53 +1,56 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <nlohmann/json.hpp>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "engine/base/ids.h"
 #include "engine/base/result.h"
-#include "engine/model/model.h"
 #include "engine/offline/check.h"
-#include "engine/platform/team.h"
 
 namespace conclave::engine::offline {
 
-/// How the fast arithmetic of production compares with exact mode on the same model, kept by
-/// `check --production`.
+/// How a run compares with exact mode.
+struct Divergence {
+    double meanKl = 0;      ///< mean Kullback-Leibler divergence of the next token's distribution, nats
+    uint64_t sameBest = 0;  ///< positions whose best token is the same
+};
+
+/// How the fast arithmetic of production (the kernels' preferred activations, F16 keys and values) compares
+/// with exact mode on the same weights.
 struct ProductionReport {
     std::string model;
     std::string kernels;  ///< row
-    std::string rounded;  ///< what is rounded most: "int8", "bf16" or "f16 KV"
+    std::string rounded;  ///< the coarsest that is rounded: "int8", "bf16" or "f16 kv"
     uint32_t prompts = 0;
     uint64_t positions = 0;
-    /// Against the golden logits, the experts forced to the golden file's; not a number where there are no
-    /// golden files (`text` was given).
-    double maxLogitError = 0, mostLogitError = 0;
-    /// Against exact mode, the experts forced to those that exact mode chose; then with free routing.
-    double meanKl = 0, freeMeanKl = 0;
-    uint64_t sameBest = 0, freeSameBest = 0;  ///< positions whose best token is the same
-    bool golden = false;                      ///< whether maxLogitError was measured
+    bool golden = false;                           ///< whether the next line was measured
+    double maxLogitError = 0, mostLogitError = 0;  ///< against the golden logits, and what is allowed
+    Divergence forced;                             ///< every choice of experts taken from exact mode
+    Divergence free;                               ///< choosing for itself
     bool pass = false;
     std::vector<std::string> warnings;
 };
 
-// What production may lose on golden prompts: random models, whose logits a rounding moves as far as it can.
+// What production may lose against golden logits: those of random models, which a rounding moves far.
 inline constexpr double kMostInt8Error = 1.5, kMostBf16Error = 0.5, kMostHalfKvError = 0.05;
+// And against exact mode on a text.
+inline constexpr double kMostTextKl = 5e-3, kLeastSameBest = 0.98;
 
 struct ProductionOptions {
-    CheckOptions check{};  ///< model, golden, kernels, threads; activations and kv as production has them
-    std::string text{};    ///< a file whose text is measured instead of golden prompts; empty = golden
-    uint32_t tokens = 0;   ///< most tokens of the text; 0 = all
+    CheckOptions check{};    ///< its activations and kv are not looked at
+    std::string text{};      ///< a file of text to measure on; empty = the golden prompts
+    uint32_t tokens = 4000;  ///< most of the text
 };
 
-/// Runs the golden prompts (or a text, in windows of the model's context) in exact mode and in production.
-/// Both models are in memory at once. Errors: as check(), and TextWithoutTokenizer where a text was given and
-/// the model has no tokenizer.
+/// Runs the golden prompts, or a text in windows of up to 2,048 tokens, in exact mode and in production. Both
+/// models are in memory at once. The experts are forced to the golden file's, or with a text to those that
+/// exact mode chose. Errors: as check(); BadArgument where a text was given and the model has no tokenizer or
+/// the text is too short.
 base::Result<ProductionReport> checkProduction(const ProductionOptions& options);
 
+/// model mode kernels rounded prompts positions max_logit_error most_logit_error mean_kl same_best
+/// free_mean_kl free_same_best pass; max_logit_error is null where there were no golden files.
 nlohmann::json toJson(const ProductionReport& report);
 
 }  // namespace conclave::engine::offline

@@ -1,0 +1,219 @@
+#include "engine/offline/production.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "engine/library/library.h"
+#include "engine/offline/golden.h"
+#include "engine/offline/runner.h"
+#include "engine/platform/file.h"
+#include "engine/text/tokenizer.h"
+
+namespace conclave::engine::offline {
+namespace {
+
+using base::Code;
+using base::Error;
+using base::Result;
+using base::TokenId;
+
+constexpr uint32_t kWindow = 2048;  // most positions of a text that see each other
+constexpr uint32_t kRows = 128;     // logits of so many rows are held at once, three times
+
+/// Tokens that are one sequence, with what the golden files say where there are any.
+struct Sequence {
+    std::span<const TokenId> tokens;
+    const GoldenPrompt* golden = nullptr;
+};
+
+/// log of the softmax of a row.
+void logSoftmax(const float* logits, size_t count, std::vector<double>& out) {
+    const double most = *std::max_element(logits, logits + count);
+    double sum = 0;
+    for (size_t i = 0; i < count; ++i)
+        sum += std::exp(logits[i] - most);
+    out.resize(count);
+    for (size_t i = 0; i < count; ++i)
+        out[i] = logits[i] - most - std::log(sum);
+}
+
+class Comparison {
+  public:
+    Comparison(const model::Model& exact, const model::Model& fast, platform::Team& team,
+               ProductionReport& report)
+        : exact_(exact), fast_(fast), team_(team), report_(report) {}
+
+    Result<void> run(const Sequence& sequence) {
+        const size_t size = sequence.tokens.size();
+        CONCLAVE_TRY(Runner exact, Runner::make(exact_, team_, size));
+        CONCLAVE_TRY(Runner forced, Runner::make(fast_, team_, size));
+        CONCLAVE_TRY(Runner free, Runner::make(fast_, team_, size));
+        constexpr auto kAll = model::Slice::Logits::All;
+        for (size_t first = 0; first < size; first += kRows) {
+            const auto tokens = sequence.tokens.subspan(first, std::min<size_t>(kRows, size - first));
+            model::RouteTrace exactTrace = golden(sequence, first, tokens.size());
+            const std::vector<float> want = exact.feed(tokens, kAll, &exactTrace);
+            model::RouteTrace forcedTrace;
+            for (const model::RouteTrace::Layer& layer : exactTrace.layers)
+                forcedTrace.layers.emplace_back().forced = layer.ids;
+            const std::vector<float> got = forced.feed(tokens, kAll, &forcedTrace);
+            compare(want, got, report_.forced);
+            compare(want, free.feed(tokens, kAll, nullptr), report_.free);
+            if (sequence.golden != nullptr) compareGolden(*sequence.golden, first, got);
+            report_.positions += tokens.size();
+        }
+        ++report_.prompts;
+        return {};
+    }
+
+  private:
+    /// A trace that forces the golden experts, so that the golden logits are those of the same experts.
+    model::RouteTrace golden(const Sequence& sequence, size_t first, size_t rows) const {
+        model::RouteTrace trace;
+        if (sequence.golden == nullptr) return trace;
+        const size_t chosen = exact_.config.chosenExperts;
+        for (const GoldenPrompt::Routing& routing : sequence.golden->routing) {
+            const auto begin = routing.experts.begin() + static_cast<ptrdiff_t>(first * chosen);
+            trace.layers.emplace_back().forced.assign(begin, begin + static_cast<ptrdiff_t>(rows * chosen));
+        }
+        return trace;
+    }
+
+    void compare(const std::vector<float>& want, const std::vector<float>& got, Divergence& divergence) {
+        const size_t vocabulary = exact_.config.vocabulary;
+        for (size_t at = 0; at < want.size(); at += vocabulary) {
+            logSoftmax(want.data() + at, vocabulary, want_);
+            logSoftmax(got.data() + at, vocabulary, got_);
+            double kl = 0;
+            for (size_t i = 0; i < vocabulary; ++i)
+                kl += std::exp(want_[i]) * (want_[i] - got_[i]);
+            divergence.meanKl += std::isnan(kl) ? std::numeric_limits<double>::infinity() : kl;
+            const auto best = [&](const std::vector<float>& logits) {
+                const float* row = logits.data() + at;
+                return std::max_element(row, row + vocabulary) - row;
+            };
+            divergence.sameBest += best(want) == best(got);
+        }
+    }
+
+    void compareGolden(const GoldenPrompt& prompt, size_t first, const std::vector<float>& got) {
+        const float* want = prompt.logits.data() + first * exact_.config.vocabulary;
+        for (size_t i = 0; i < got.size(); ++i) {
+            const double error = std::abs(static_cast<double>(got[i]) - want[i]);
+            report_.maxLogitError = std::isnan(error) ? std::numeric_limits<double>::infinity()
+                                                      : std::max(report_.maxLogitError, error);
+        }
+    }
+
+    const model::Model& exact_;
+    const model::Model& fast_;
+    platform::Team& team_;
+    ProductionReport& report_;
+    std::vector<double> want_, got_;
+};
+
+Result<std::vector<TokenId>> tokensOf(const ProductionOptions& options, const library::LoadedModel& model) {
+    if (model.tokenizer == nullptr)
+        return Error{Code::BadArgument, options.check.model, "--text", {"needs a model with a tokenizer"}};
+    CONCLAVE_TRY(const std::string text, platform::readTextFile(options.text, uint64_t{256} << 20));
+    CONCLAVE_TRY(std::vector<TokenId> tokens, model.tokenizer->encode(text, false, text::AddBos::IfWanted));
+    if (tokens.size() < 2)
+        return Error{Code::BadArgument, options.text, "--text", {"has fewer than two tokens"}};
+    tokens.resize(std::min<size_t>(tokens.size(), options.tokens));
+    return tokens;
+}
+
+void nameRounding(const model::Model& fast, ProductionReport& report) {
+    const auto has = [&](kernels::Activation activation) {
+        const auto i = static_cast<size_t>(activation);
+        return fast.footprint.operations[i] + fast.footprint.headOperations[i] > 0;
+    };
+    report.rounded = has(kernels::Activation::Int8)   ? "int8"
+                     : has(kernels::Activation::BF16) ? "bf16"
+                                                      : "f16 kv";
+    report.mostLogitError = has(kernels::Activation::Int8)   ? kMostInt8Error
+                            : has(kernels::Activation::BF16) ? kMostBf16Error
+                                                             : kMostHalfKvError;
+}
+
+}  // namespace
+
+Result<ProductionReport> checkProduction(const ProductionOptions& options) {
+    const CheckOptions& asked = options.check;
+    if (const size_t most = platform::availableThreads(); asked.threads > most)
+        return Error{
+            Code::TooManyThreads, "", "--threads", {std::to_string(asked.threads), std::to_string(most)}};
+    model::LoadOptions load = asked.load;
+    load.progress = asked.progress;
+    load.maxRows = kRows;
+    if (load.kernels == nullptr) {
+        CONCLAVE_TRY(load.kernels, kernels::selectKernels(""));
+    }
+    load.activations = model::ActivationChoice::Exact;
+    load.kv = kernels::KvType::F32;
+    CONCLAVE_TRY(const auto exact, library::loadPath(asked.model, "", load));
+    load.activations = model::ActivationChoice::Preferred;
+    load.kv = kernels::KvType::F16;
+    CONCLAVE_TRY(const auto fast, library::loadPath(asked.model, "", load));
+
+    ProductionReport report;
+    report.model = asked.model;
+    report.kernels = std::string(load.kernels->name);
+    report.golden = options.text.empty();
+    report.warnings = exact->model->config.warnings;
+    nameRounding(*fast->model, report);
+
+    Golden golden;
+    std::vector<TokenId> tokens;
+    std::vector<Sequence> sequences;
+    if (report.golden) {
+        CONCLAVE_TRY(golden, readGolden(goldenFolder(asked.golden, asked.model), exact->model->config));
+        for (const GoldenPrompt& prompt : golden.prompts)
+            sequences.push_back({prompt.ids, &prompt});
+    } else {
+        CONCLAVE_TRY(tokens, tokensOf(options, *exact));
+        const size_t window = std::min(kWindow, exact->model->config.context);
+        for (size_t at = 0; at < tokens.size(); at += window)
+            sequences.push_back(
+                {std::span(tokens).subspan(at, std::min(window, tokens.size() - at)), nullptr});
+    }
+    platform::Team team(asked.threads > 0 ? asked.threads : platform::defaultThreads());
+    Comparison comparison(*exact->model, *fast->model, team, report);
+    for (const Sequence& sequence : sequences) {
+        if (asked.progress) asked.progress("compare", report.prompts, sequences.size());
+        CONCLAVE_TRY_VOID(comparison.run(sequence));
+    }
+    const auto positions = static_cast<double>(report.positions);
+    report.forced.meanKl /= positions;
+    report.free.meanKl /= positions;
+    report.pass = report.golden
+                      ? report.maxLogitError <= report.mostLogitError
+                      : report.forced.meanKl <= kMostTextKl &&
+                            static_cast<double>(report.forced.sameBest) >= kLeastSameBest * positions;
+    return report;
+}
+
+nlohmann::json toJson(const ProductionReport& report) {
+    const auto number = [](double value) {
+        return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
+    };
+    return {{"model", report.model},
+            {"mode", "production"},
+            {"kernels", report.kernels},
+            {"rounded", report.rounded},
+            {"prompts", report.prompts},
+            {"positions", report.positions},
+            {"max_logit_error", report.golden ? number(report.maxLogitError) : nlohmann::json(nullptr)},
+            {"most_logit_error", report.mostLogitError},
+            {"mean_kl", number(report.forced.meanKl)},
+            {"same_best", report.forced.sameBest},
+            {"free_mean_kl", number(report.free.meanKl)},
+            {"free_same_best", report.free.sameBest},
+            {"pass", report.pass}};
+}
+
+}  // namespace conclave::engine::offline

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/base/ids.h"
+#include "engine/base/result.h"
+#include "engine/model/model.h"
+#include "engine/platform/memory.h"
+#include "engine/platform/team.h"
+
+namespace conclave::engine::offline {
+
+/// One sequence on pages of its own, fed a run of tokens at a time. The model and the team must outlive it.
+class Runner {
+  public:
+    /// Room for so many positions. Errors: OutOfMemory.
+    static base::Result<Runner> make(const model::Model& model, platform::Team& team, size_t positions);
+
+    static size_t pagesFor(size_t positions) {
+        return (positions + kernels::kPagePositions - 1) / kernels::kPagePositions;
+    }
+
+    /// Logits of the rows that ask, [rows][vocabulary].
+    std::vector<float> feed(std::span<const base::TokenId> tokens, model::Slice::Logits logits,
+                            model::RouteTrace* trace);
+
+  private:
+    Runner(const model::Model& model, platform::Team& team, platform::Memory memory, size_t pages);
+
+    const model::Model& model_;
+    platform::Team& team_;
+    platform::Memory memory_;
+    std::vector<std::byte*> pages_;
+    uint32_t position_ = 0;
+};
+
+}  // namespace conclave::engine::offline
