@@ -46,6 +46,7 @@ class Copier {
             const std::byte* from = tensor.bytes.data() + m * matrixBytes;
             for (uint64_t at = 0; at < matrixBytes; at += kChunk) {
                 const uint64_t bytes = std::min(kChunk, matrixBytes - at);
+                tensors_.need({from + at, bytes});
                 std::memcpy(out + m * place.matrixStride + at, from + at, bytes);
                 tensors_.giveBack({from + at, bytes});
                 report(bytes);
@@ -83,6 +84,7 @@ class Copier {
         const uint32_t taken = sliced ? request.count : place.rows;
         const uint32_t period = sliced ? request.period : place.rows, first = sliced ? request.first : 0;
         const quant::FormatInfo& format = quant::info(place.format);
+        tensors_.need(tensor.bytes);
         const std::vector<float> scales = scalesOf(tensor);
         std::vector<float> row(request.cols), values(uint64_t{place.rows} * place.cols);
         for (uint32_t m = 0; m < matrices; ++m) {
