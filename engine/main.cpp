@@ -132,9 +132,11 @@ base::Result<void> checkFits(const policy::Options& options, const library::Load
 base::Result<void> preload(const std::vector<std::string>& models, const policy::Options& options,
                            library::Library& library) {
     for (const std::string& wish : models) {
-        const std::string path = std::filesystem::absolute(wish).lexically_normal().string();
-        const bool isName =
-            wish.find('/') == std::string::npos && platform::pathKind(path) == platform::PathKind::Missing;
+        const bool synthetic = library::isSynthetic(wish);
+        const std::string path =
+            synthetic ? wish : std::filesystem::absolute(wish).lexically_normal().string();
+        const bool isName = !synthetic && wish.find('/') == std::string::npos &&
+                            platform::pathKind(path) == platform::PathKind::Missing;
         spdlog::info("loading {}", wish);
         CONCLAVE_TRY(const auto model, isName ? library.get(wish) : library.load(path, "", {}));
         for (const std::string& warning : model->warnings)

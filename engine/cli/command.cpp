@@ -23,6 +23,8 @@ constexpr Command kCommands[] = {
     {"template", "Render a chat template", "conclave template starter --input case.json", declareTemplate},
     {"import", "Convert a Hugging Face folder to GGUF",
      "conclave import ./model model-q8_0.gguf --quant q8_0", declareImport},
+    {"synth", "Write a GGUF file of random weights in the shape of a known model",
+     "conclave synth olmoe-1b-7b --quant q4_k_m --layers 2 olmoe-2.gguf", declareSynth},
     {"doctor", "Look at this machine: processor, memory, socket, models", "conclave doctor", declareDoctor},
 };
 

@@ -40,6 +40,7 @@ Run declareBench(CLI::App& app);
 Run declareTokenize(CLI::App& app);
 Run declareTemplate(CLI::App& app);
 Run declareImport(CLI::App& app);
+Run declareSynth(CLI::App& app);
 Run declareDoctor(CLI::App& app);
 
 }  // namespace conclave::engine::cli

@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -21,6 +23,17 @@ using GgufArray =
                  std::vector<uint32_t>, std::vector<int32_t>, std::vector<float>, std::vector<bool>,
                  std::vector<std::string>, std::vector<uint64_t>, std::vector<int64_t>, std::vector<double>>;
 using GgufValue = std::variant<GgufScalar, GgufArray>;
+/// Keys of a file that is written, in its order.
+using GgufMetadata = std::vector<std::pair<std::string, GgufValue>>;
+
+/// A tensor whose bytes are not stored anywhere: `fill` writes those from byte `offset` of the tensor on. The
+/// same place always gives the same bytes; called on any thread.
+struct GgufComputedTensor {
+    std::string name;
+    quant::Format format;
+    std::vector<uint64_t> shape;  ///< outermost first
+    std::function<void(uint64_t offset, std::span<std::byte> out)> fill;
+};
 
 /// A checked GGUF file, version 2 or 3, one file or the first of a split set (the others are found beside it
 /// by `split.count`). Source: the GGUF specification in ggml's docs/gguf.md. Immutable; safe to share between
@@ -34,6 +47,11 @@ class GgufFile {
     /// The same from memory, for tests and fuzzing; `name` stands in messages. The bytes must outlive the
     /// result.
     static base::Result<GgufFile> parse(std::span<const std::byte> bytes, const std::string& name);
+    /// The file that writeGguf would make of these, byte for byte, without a disk and without its size in
+    /// memory: a tensor's bytes are there from TensorDirectory::need to giveBack. `name` takes the place of
+    /// the path. Errors: OutOfMemory.
+    static base::Result<GgufFile> compute(const GgufMetadata& metadata,
+                                          std::vector<GgufComputedTensor> tensors, const std::string& name);
 
     const std::string& path() const { return path_; }
     uint32_t version() const { return version_; }
@@ -78,8 +96,7 @@ struct GgufWriteTensor {
 
 /// Writes to a temporary file beside `path` and renames it when whole, so that a full disk leaves no half
 /// model. progress(done, total) in bytes; may be empty.
-base::Result<void> writeGguf(const std::string& path,
-                             const std::vector<std::pair<std::string, GgufValue>>& metadata,
+base::Result<void> writeGguf(const std::string& path, const GgufMetadata& metadata,
                              const std::vector<GgufWriteTensor>& tensors,
                              const std::function<void(uint64_t done, uint64_t total)>& progress);
 

@@ -21,6 +21,8 @@ class GgufParser {
 
     /// For GgufFile::open: keeps the mapping alive, and joins the parts of a split set.
     static void keep(GgufFile& file, platform::MappedFile mapping) { file.tensors_.keep(std::move(mapping)); }
+    /// For GgufFile::compute.
+    static void keep(GgufFile& file, ComputedBytes bytes) { file.tensors_.keep(std::move(bytes)); }
     static base::Result<void> join(GgufFile& first, const GgufFile& part, platform::MappedFile mapping);
 
   private:

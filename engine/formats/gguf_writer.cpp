@@ -1,9 +1,8 @@
-#include <set>
-#include <type_traits>
 #include <utility>
 
 #include "engine/formats/atomic_file.h"
 #include "engine/formats/gguf.h"
+#include "engine/formats/gguf_layout.h"
 #include "engine/formats/gguf_types.h"
 
 namespace conclave::engine::formats {
@@ -11,113 +10,29 @@ namespace {
 
 using base::Result;
 
-/// The bytes before the tensors' data.
-class HeaderBytes {
-  public:
-    template <class T> void number(T value) {
-        const auto* bytes = reinterpret_cast<const std::byte*>(&value);
-        bytes_.insert(bytes_.end(), bytes, bytes + sizeof value);
-    }
-
-    void text(const std::string& value) {
-        number(uint64_t{value.size()});
-        const auto* bytes = reinterpret_cast<const std::byte*>(value.data());
-        bytes_.insert(bytes_.end(), bytes, bytes + value.size());
-    }
-
-    template <class T> void plain(const T& value) {
-        if constexpr (std::is_same_v<T, std::string>)
-            text(value);
-        else if constexpr (std::is_same_v<T, bool>)
-            number(static_cast<uint8_t>(value));
-        else
-            number(value);
-    }
-
-    void value(const GgufValue& value) {
-        if (const auto* scalar = std::get_if<GgufScalar>(&value)) {
-            number(ggufTypeOf(scalar->index()));
-            std::visit([&](const auto& held) { plain(held); }, *scalar);
-            return;
-        }
-        const auto& array = std::get<GgufArray>(value);
-        number(kGgufArray);
-        number(ggufTypeOf(array.index()));
-        std::visit(
-            [&](const auto& held) {
-                number(uint64_t{held.size()});
-                for (size_t i = 0; i < held.size(); ++i)
-                    plain(static_cast<typename std::decay_t<decltype(held)>::value_type>(held[i]));
-            },
-            array);
-    }
-
-    std::vector<std::byte>& bytes() { return bytes_; }
-
-  private:
-    std::vector<std::byte> bytes_;
-};
-
-uint64_t bytesOf(const GgufWriteTensor& tensor) {
-    uint64_t bytes = quant::rowBytes(tensor.format, tensor.shape.back());
-    for (size_t i = 0; i + 1 < tensor.shape.size(); ++i)
-        bytes *= tensor.shape[i];
-    return bytes;
-}
-
-uint64_t padded(uint64_t bytes) {
-    return (bytes + kGgufDefaultAlignment - 1) / kGgufDefaultAlignment * kGgufDefaultAlignment;
-}
-
 Result<void> pad(AtomicFile& file) {
-    const std::vector<std::byte> zeros(padded(file.written()) - file.written());
+    const uint64_t beyond = file.written() % kGgufDefaultAlignment;
+    const std::vector<std::byte> zeros(beyond == 0 ? 0 : kGgufDefaultAlignment - beyond);
     return file.write(zeros);
 }
 
 }  // namespace
 
-Result<void> writeGguf(const std::string& path,
-                       const std::vector<std::pair<std::string, GgufValue>>& metadata,
+Result<void> writeGguf(const std::string& path, const GgufMetadata& metadata,
                        const std::vector<GgufWriteTensor>& tensors,
                        const std::function<void(uint64_t done, uint64_t total)>& progress) {
-    HeaderBytes header;
-    for (const char c : {'G', 'G', 'U', 'F'})
-        header.number(c);
-    header.number(uint32_t{3});
-    header.number(uint64_t{tensors.size()});
-    header.number(uint64_t{metadata.size()});
-    std::set<std::string> names;
-    for (const auto& [key, value] : metadata) {
-        CONCLAVE_CHECK(key != "general.alignment" && names.insert(key).second);
-        header.text(key);
-        header.value(value);
-    }
-    names.clear();
-    uint64_t total = 0;
-    for (const GgufWriteTensor& tensor : tensors) {
-        CONCLAVE_CHECK(names.insert(tensor.name).second && !tensor.shape.empty() && bytesOf(tensor) > 0);
-        CONCLAVE_CHECK(quant::info(tensor.format).ggmlType >= 0);
-        header.text(tensor.name);
-        header.number(static_cast<uint32_t>(tensor.shape.size()));
-        for (size_t i = tensor.shape.size(); i-- > 0;)
-            header.number(tensor.shape[i]);
-        header.number(static_cast<uint32_t>(quant::info(tensor.format).ggmlType));
-        header.number(total);
-        total += padded(bytesOf(tensor));
-    }
-
-    CONCLAVE_TRY(AtomicFile file, AtomicFile::create(path, padded(header.bytes().size()) + total));
-    CONCLAVE_TRY_VOID(file.write(header.bytes()));
-    CONCLAVE_TRY_VOID(pad(file));
-    const uint64_t start = file.written();
-    for (const GgufWriteTensor& tensor : tensors) {
-        const uint64_t before = file.written();
-        CONCLAVE_TRY_VOID(tensor.write([&](std::span<const std::byte> bytes) -> Result<void> {
+    const GgufLayout layout = layOutGguf(metadata, tensors);
+    CONCLAVE_TRY(AtomicFile file, AtomicFile::create(path, layout.bytes));
+    CONCLAVE_TRY_VOID(file.write(layout.header));
+    const uint64_t start = file.written(), total = layout.bytes - start;
+    for (size_t i = 0; i < tensors.size(); ++i) {
+        CONCLAVE_CHECK(file.written() == layout.starts[i]);
+        CONCLAVE_TRY_VOID(tensors[i].write([&](std::span<const std::byte> bytes) -> Result<void> {
             CONCLAVE_TRY_VOID(file.write(bytes));
             if (progress) progress(file.written() - start, total);
             return {};
         }));
-        CONCLAVE_CHECK(file.written() - before == bytesOf(tensor));
+        CONCLAVE_CHECK(file.written() - layout.starts[i] == layout.sizes[i]);
         CONCLAVE_TRY_VOID(pad(file));
     }
     if (progress) progress(total, total);

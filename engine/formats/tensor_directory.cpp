@@ -25,7 +25,12 @@ uint64_t TensorDirectory::totalBytes() const {
     return sum;
 }
 
+void TensorDirectory::need(std::span<const std::byte> bytes) const {
+    if (computed_ && computed_->holds(bytes)) computed_->need(bytes);
+}
+
 void TensorDirectory::giveBack(std::span<const std::byte> bytes) const {
+    if (computed_ && computed_->holds(bytes)) return computed_->giveBack(bytes);
     const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
     for (const platform::MappedFile& file : files_) {
         const std::span<const std::byte> all = file.bytes();

@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/formats/computed_bytes.h"
 #include "engine/platform/file.h"
 #include "engine/quant/format.h"
 
@@ -39,18 +41,24 @@ class TensorDirectory {
     uint64_t totalBytes() const;
     /// The mappings that the tensors' bytes lie in; empty where they came from memory.
     const std::vector<platform::MappedFile>& files() const { return files_; }
+    /// To be called before bytes of a tensor are read: where they are computed, it computes them, which lasts
+    /// until they are given back. Does nothing for bytes of files and of memory.
+    void need(std::span<const std::byte> bytes) const;
     /// Takes bytes of a mapped file that will not be needed soon out of our resident memory. Reading them
-    /// again is allowed and reads the file again. Does nothing for bytes that came from memory.
+    /// again is allowed and reads the file again; computed ones are forgotten, with the pages they touch.
+    /// Does nothing for bytes that came from memory.
     void giveBack(std::span<const std::byte> bytes) const;
 
     /// For the readers in this room: a second tensor of the same name is DuplicateName.
     base::Result<void> add(TensorInfo tensor);
     void keep(platform::MappedFile file) { files_.push_back(std::move(file)); }
+    void keep(ComputedBytes bytes) { computed_ = std::move(bytes); }
 
   private:
     std::vector<TensorInfo> tensors_;
     std::map<std::string, size_t, std::less<>> byName_;
     std::vector<platform::MappedFile> files_;
+    std::optional<ComputedBytes> computed_;
 };
 
 }  // namespace conclave::engine::formats

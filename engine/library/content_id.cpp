@@ -155,4 +155,10 @@ Result<std::string> hashOfIdentities(const std::vector<std::string>& files) {
     return hashOfLines(std::move(lines));
 }
 
+std::string hashOfText(const std::string& text) {
+    Sha256 hash;
+    hash.add(text);
+    return hash.hex();
+}
+
 }  // namespace conclave::engine::library

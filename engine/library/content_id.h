@@ -27,4 +27,7 @@ base::Result<ContentHash> hashContent(const std::vector<std::string>& files, con
 /// bytes: tells files of this machine apart without reading them.
 base::Result<std::string> hashOfIdentities(const std::vector<std::string>& files);
 
+/// SHA-256 of a text: the content of a model that is computed from it and lies in no file.
+std::string hashOfText(const std::string& text);
+
 }  // namespace conclave::engine::library

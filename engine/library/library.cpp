@@ -10,6 +10,7 @@
 #include "engine/library/names.h"
 #include "engine/library/parts.h"
 #include "engine/platform/paths.h"
+#include "engine/synth/spec.h"
 
 namespace conclave::engine::library {
 namespace {
@@ -24,6 +25,13 @@ std::string canonical(const std::string& path) {
     std::error_code failed;
     const auto out = std::filesystem::canonical(path, failed);
     return failed ? path : out.string();
+}
+
+/// What a model is known by: the path without links, or the whole text of a specification.
+Result<std::string> placeOf(const std::string& path) {
+    if (!synth::isSpec(path)) return canonical(path);
+    CONCLAVE_TRY(const synth::Spec spec, synth::readSpec(path));
+    return synth::toText(spec);
 }
 
 std::string hashPart(const LoadedModel& model) {
@@ -93,7 +101,7 @@ Result<ModelPointer> Library::get(const std::string& name) {
 Result<ModelPointer> Library::load(const std::string& path, const std::string& name,
                                    const Progress& progress) {
     const std::lock_guard alone(loading_);
-    const std::string place = canonical(path);
+    CONCLAVE_TRY(const std::string place, placeOf(path));
     const std::string wanted = name.empty() ? nameFromPath(place) : name;
     if (!isModelName(wanted))
         return Error{
@@ -104,9 +112,14 @@ Result<ModelPointer> Library::load(const std::string& path, const std::string& n
         if (progress) progress(stage, done, total);
     };
     CONCLAVE_TRY(OpenedModel opened, openModel(place, formats::Weights::WithWeights));
-    CONCLAVE_TRY(const ContentHash hash,
-                 hashContent(opened.files(), platform::userPaths().cache,
-                             [&](uint64_t done, uint64_t total) { options.progress("hash", done, total); }));
+    ContentHash hash;
+    if (synth::isSpec(place)) {
+        hash.sha256 = hashOfText(place);
+    } else {
+        CONCLAVE_TRY(
+            hash, hashContent(opened.files(), platform::userPaths().cache,
+                              [&](uint64_t done, uint64_t total) { options.progress("hash", done, total); }));
+    }
     ModelPointer twin;
     for (const ModelPointer& model : snapshot()) {
         const bool same = model->path == place && hashPart(*model) == hash.sha256;

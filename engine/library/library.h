@@ -31,7 +31,8 @@ struct LoadedModel {
     std::string name;  ///< what requests call it
     std::string path;
     /// NAME@SHA256, over the sorted list of (sha256, size, name) of its files; part of every cache key. From
-    /// loadPath, which reads no file twice, NAME@files:SHA256 over what the file system says of them.
+    /// loadPath, which reads no file twice, NAME@files:SHA256 over what the file system says of them. Of
+    /// random weights it is the SHA256 of their whole specification.
     std::string contentId;
     std::shared_ptr<const model::Model> model;
     std::shared_ptr<const text::Tokenizer> tokenizer;
@@ -55,6 +56,10 @@ struct ModelEntry {
     uint64_t bytes = 0;
     std::vector<std::string> warnings;  ///< such as another model of the same name that this one hides
 };
+
+/// Whether a model's path is one of random weights, "synth:SHAPE[:QUANT[:LAYERS]]", which stands for itself
+/// and is no file. Everything below that takes a path takes it.
+bool isSynthetic(const std::string& path);
 
 /// Opens the parts of a model without its weights: what tokenize, template and show need.
 struct ModelParts {

@@ -8,6 +8,8 @@
 #include <optional>
 #include <system_error>
 
+#include "engine/synth/spec.h"
+
 namespace conclave::engine::library {
 namespace {
 
@@ -52,7 +54,7 @@ std::optional<ModelEntry> entryOf(const fs::path& path) {
     }
     ModelEntry entry;
     entry.name = nameFromPath(path.string());
-    if (!isModelName(entry.name)) return std::nullopt;
+    if (!isModelName(entry.name) || synth::isSpec(entry.name)) return std::nullopt;
     entry.path = path.string();
     entry.createdUnix = modifiedUnix(path);
     entry.bytes = bytesOnDisk(entry.path);
@@ -68,6 +70,7 @@ bool isModelName(const std::string& name) {
 }
 
 std::string nameFromPath(const std::string& path) {
+    if (synth::isSpec(path)) return path;
     fs::path whole = fs::path(path).lexically_normal();
     if (!whole.has_filename())  // "models/tiny/"
         whole = whole.parent_path();
@@ -103,6 +106,7 @@ std::vector<ModelEntry> findInstalled(const std::vector<std::string>& folders) {
 }
 
 uint64_t bytesOnDisk(const std::string& path) {
+    if (synth::isSpec(path)) return 0;
     std::error_code failed;
     uint64_t bytes = 0;
     const auto add = [&](const fs::path& file) {

@@ -6,6 +6,7 @@
 
 #include "engine/library/defaults.h"
 #include "engine/platform/file.h"
+#include "engine/synth/synth.h"
 
 namespace conclave::engine::library {
 namespace {
@@ -112,7 +113,7 @@ Result<OpenedModel> openFolder(const std::string& path, formats::Weights weights
 }
 
 Result<OpenedModel> openGguf(const std::string& path) {
-    CONCLAVE_TRY(formats::GgufFile file, formats::GgufFile::open(path));
+    CONCLAVE_TRY(formats::GgufFile file, synth::openGguf(path));
     CONCLAVE_TRY(formats::TokenizerSpec spec, formats::readGgufVocabulary(file));
     const std::optional<std::string> chatTemplate = spec.chatTemplate;
     CONCLAVE_TRY(ModelParts parts,
@@ -141,6 +142,7 @@ std::vector<std::string> OpenedModel::files() const {
 }
 
 Result<OpenedModel> openModel(const std::string& path, formats::Weights weights) {
+    if (synth::isSpec(path)) return openGguf(path);
     if (platform::pathKind(path) == platform::PathKind::Folder) return openFolder(path, weights);
     if (path.ends_with(".safetensors") || path.ends_with("/config.json"))
         return Error{

@@ -17,6 +17,7 @@
 #include "engine/platform/file.h"
 #include "engine/platform/memory.h"
 #include "engine/platform/team.h"
+#include "engine/synth/synth.h"
 #include "engine/text/tokenizer.h"
 
 namespace conclave::engine::offline {
@@ -68,13 +69,13 @@ Result<Opened> openSource(const Source& source, const model::ModelConfig& config
 Result<Opened> open(const CheckOptions& options) {
     model::LoadOptions load = options.load;
     if (options.progress) load.progress = options.progress;
-    if (platform::pathKind(options.model) == platform::PathKind::Folder) {
+    if (!synth::isSpec(options.model) && platform::pathKind(options.model) == platform::PathKind::Folder) {
         CONCLAVE_TRY(const formats::HfFolder folder,
                      formats::openHfFolder(options.model, formats::Weights::WithWeights));
         CONCLAVE_TRY(const model::ModelConfig config, model::configFromHf(folder));
         return openSource(folder, config, options.model, load);
     }
-    CONCLAVE_TRY(const formats::GgufFile file, formats::GgufFile::open(options.model));
+    CONCLAVE_TRY(const formats::GgufFile file, synth::openGguf(options.model));
     CONCLAVE_TRY(const model::ModelConfig config, model::configFromGguf(file));
     return openSource(file, config, options.model, load);
 }

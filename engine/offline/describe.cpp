@@ -9,6 +9,7 @@
 #include "engine/model/config.h"
 #include "engine/platform/file.h"
 #include "engine/quant/format.h"
+#include "engine/synth/synth.h"
 
 namespace conclave::engine::offline {
 namespace {
@@ -62,7 +63,7 @@ void describeConfig(const model::ModelConfig& config, ModelDescription& into) {
 base::Result<ModelDescription> describe(const std::string& path) {
     ModelDescription out;
     out.path = path;
-    if (platform::pathKind(path) == platform::PathKind::Folder) {
+    if (!synth::isSpec(path) && platform::pathKind(path) == platform::PathKind::Folder) {
         CONCLAVE_TRY(const formats::HfFolder folder,
                      formats::openHfFolder(path, formats::Weights::WithWeights));
         CONCLAVE_TRY(const model::ModelConfig config, model::configFromHf(folder));
@@ -70,9 +71,9 @@ base::Result<ModelDescription> describe(const std::string& path) {
         describeConfig(config, out);
         describeTensors(folder.tensors, config, out);
     } else {
-        CONCLAVE_TRY(const formats::GgufFile file, formats::GgufFile::open(path));
+        CONCLAVE_TRY(const formats::GgufFile file, synth::openGguf(path));
         CONCLAVE_TRY(const model::ModelConfig config, model::configFromGguf(file));
-        out.container = "GGUF " + std::to_string(file.version());
+        out.container = synth::isSpec(path) ? "random weights" : "GGUF " + std::to_string(file.version());
         describeConfig(config, out);
         describeTensors(file.tensors(), config, out);
     }

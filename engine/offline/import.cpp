@@ -1,14 +1,14 @@
 #include "engine/offline/import.h"
 
 #include <algorithm>
-#include <fstream>
 #include <map>
-#include <string_view>
 
 #include "engine/formats/gguf.h"
 #include "engine/formats/hf_folder.h"
 #include "engine/formats/tokenizer_spec.h"
 #include "engine/model/config.h"
+#include "engine/model/gguf_keys.h"
+#include "engine/offline/destination.h"
 #include "engine/offline/import_metadata.h"
 #include "engine/offline/import_tensors.h"
 #include "engine/offline/import_vocabulary.h"
@@ -23,30 +23,6 @@ using base::Result;
 using quant::Format;
 
 constexpr Format kFormats[] = {Format::Q8_0, Format::Q4_0, Format::BF16, Format::F16};
-
-bool isGguf(const std::string& path) {
-    char magic[4] = {};
-    std::ifstream(path, std::ios::binary).read(magic, sizeof magic);
-    return std::string_view(magic, sizeof magic) == "GGUF";
-}
-
-/// A destination that is there must be a GGUF file: whoever mistypes a path loses no other file.
-Result<void> checkDestination(const std::string& path) {
-    const auto refuse = [&](const char* why) { return Error{Code::BadArgument, "", path, {why}}; };
-    switch (platform::pathKind(path)) {
-    case platform::PathKind::Missing:
-        return {};
-    case platform::PathKind::Folder:
-        return refuse("is a folder; give the name of the GGUF file to write");
-    case platform::PathKind::Other:
-        return refuse("is not a regular file; give the name of the GGUF file to write");
-    case platform::PathKind::Regular:
-        break;
-    }
-    if (!isGguf(path))
-        return refuse("is there already and is not a GGUF file; remove it or choose another name");
-    return {};
-}
 
 void append(Metadata& to, Metadata from) {
     std::move(from.begin(), from.end(), std::back_inserter(to));
@@ -114,13 +90,13 @@ Result<ImportReport> importModel(const ImportOptions& options,
 
     ImportReport report;
     report.destination = options.destination;
-    report.architecture = ggufArchitecture(config);
+    report.architecture = model::ggufArchitecture(config);
     report.warnings = config.warnings;
     CONCLAVE_TRY(ImportTensors tensors, importTensors(folder, config, options.quant));
     describeTensors(tensors.tensors, report);
     const Format mostly =
         options.quant ? *options.quant : quant::fromName(report.formats.front().first).value();
-    CONCLAVE_TRY(Metadata metadata, modelKeys(folder, config, mostly));
+    CONCLAVE_TRY(Metadata metadata, model::modelKeys(folder, config, model::ggufFileType(mostly)));
     CONCLAVE_TRY(Metadata sampling, samplingKeys(folder));
     append(metadata, std::move(sampling));
     CONCLAVE_TRY(Metadata vocabulary, vocabularyKeys(folder, tokenizer, config.vocabulary, report.warnings));

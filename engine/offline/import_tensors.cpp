@@ -6,8 +6,9 @@
 #include <memory>
 
 #include "engine/model/family.h"
+#include "engine/model/gguf_keys.h"
+#include "engine/model/gguf_tensor.h"
 #include "engine/model/rope.h"
-#include "engine/offline/import_metadata.h"
 #include "engine/residency/plan.h"
 
 namespace conclave::engine::offline {
@@ -162,11 +163,6 @@ Result<void> writeTensor(const Job& job, const Sink& sink) {
     return {};
 }
 
-bool isStack(Role role) {
-    return role == Role::ExpertGate || role == Role::ExpertUp || role == Role::ExpertDown ||
-           role == Role::LatentKey || role == Role::LatentValue;
-}
-
 /// Norms, biases and what chooses experts stay float32: they are small, and a rounded choice is another
 /// choice. What makes the logits gets eight bits where the others get four: its errors reach every token.
 Format targetOf(Role role, const Place& place, const ModelConfig& config, std::optional<Format> quant) {
@@ -175,21 +171,6 @@ Format targetOf(Role role, const Place& place, const ModelConfig& config, std::o
     if (!quant) return place.stored == Format::F8E4M3 ? Format::F32 : place.stored;
     const bool logits = role == Role::Head || (role == Role::Embedding && config.tiedEmbeddings);
     return *quant == Format::Q4_0 && logits ? Format::Q8_0 : *quant;
-}
-
-/// The name of the role's tensor in GGUF, with the layer of the folder's.
-std::string ggufName(const model::Family& family, Role role, const std::string& name) {
-    uint32_t layer = 0;
-    for (const model::NameRow& row : family.names)
-        if (!row.huggingFace.empty())
-            if (const auto numbers = model::matchName(row.huggingFace, name)) {
-                layer = numbers->layer;
-                break;
-            }
-    for (const model::NameRow& row : family.names)
-        if (row.role == role && !row.gguf.empty()) return model::fillName(row.gguf, layer);
-    CONCLAVE_CHECK(false && "every role of a Hugging Face model has a name in GGUF");
-    return {};
 }
 
 bool isLeftOver(std::string_view name, const ModelConfig& c) {
@@ -233,7 +214,7 @@ Result<ImportTensors> importTensors(const HfFolder& folder, const ModelConfig& c
 
     ImportTensors out;
     out.skipped = std::move(plan.skipped);
-    const bool paired = ggufArchitecture(config) == "llama";
+    const bool paired = model::ggufArchitecture(config) == "llama";
     if (config.rope.scaling == model::RopeConfig::Scaling::Llama3)
         out.tensors.push_back(ropeDivisors(config));
     for (size_t i = 0; i < plan.places.size(); ++i) {
@@ -243,7 +224,8 @@ Result<ImportTensors> importTensors(const HfFolder& folder, const ModelConfig& c
         job->place = std::move(plan.places[i]);
         job->blockRows = plan.blockRows;
         job->blockCols = plan.blockCols;
-        job->name = ggufName(family, role, job->place.request.tensors[0]);
+        model::GgufTensor tensor = model::ggufTensor(family, role, job->place.request);
+        job->name = std::move(tensor.name);
         if (paired && (role == Role::Query || role == Role::QueryBias)) job->heads = config.heads;
         if (paired && (role == Role::Key || role == Role::KeyBias)) job->heads = config.kvHeads;
         job->target = targetOf(role, job->place, config, quant);
@@ -251,11 +233,7 @@ Result<ImportTensors> importTensors(const HfFolder& folder, const ModelConfig& c
             job->target = Format::F16;
             out.fallbacks.push_back(job->name);
         }
-        std::vector<uint64_t> shape;
-        if (isStack(role)) shape.push_back(job->place.matrices);
-        if (job->place.request.shape.size() > 1) shape.push_back(job->place.rows);
-        shape.push_back(job->place.cols);
-        out.tensors.push_back({job->name, job->target, std::move(shape),
+        out.tensors.push_back({job->name, job->target, std::move(tensor.shape),
                                [job](const Sink& sink) { return writeTensor(*job, sink); }});
     }
     return out;

@@ -6,6 +6,7 @@
 #include "engine/library/library.h"
 #include "engine/platform/file.h"
 #include "engine/platform/paths.h"
+#include "engine/synth/spec.h"
 
 namespace conclave::engine::offline {
 namespace {
@@ -29,6 +30,7 @@ std::vector<InstalledModel> installedModels() {
 }
 
 base::Result<ModelReference> modelReference(const std::string& argument) {
+    if (synth::isSpec(argument)) return ModelReference{"", argument};
     if (argument.find('/') != std::string::npos) return ModelReference{"", absolute(argument)};
     std::string known;
     for (const InstalledModel& model : installedModels()) {

@@ -17,12 +17,12 @@ struct InstalledModel {
 /// The models in the folders of platform::modelFolders(), by name; the first folder that has a name wins.
 std::vector<InstalledModel> installedModels();
 
-/// What a person typed where a model is wanted. With a '/' it is a path; else the name of an installed model;
-/// else a path if something of that name lies in the current folder. Errors: UnknownModel, with the names
-/// that are known.
+/// What a person typed where a model is wanted. "synth:…" is itself; with a '/' it is a path; else the name
+/// of an installed model; else a path if something of that name lies in the current folder. Errors:
+/// UnknownModel, with the names that are known.
 base::Result<std::string> modelPath(const std::string& argument);
 
-/// The same, for a running engine: an installed name stays a name, a path becomes absolute.
+/// The same, for a running engine: an installed name stays a name, a path of a file becomes absolute.
 struct ModelReference {
     std::string name;  ///< empty where it is a path
     std::string path;

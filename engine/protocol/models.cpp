@@ -62,6 +62,10 @@ base::Result<std::vector<ModelRow>> readModelList(std::string_view body) {
     return rows;
 }
 
+namespace {
+constexpr std::string_view kSyntheticPath = "synth:";  // random weights instead of a file
+}
+
 base::Result<LoadRequest> readLoadRequest(std::string_view body) {
     CONCLAVE_TRY(const Json json, parseBody(body));
     Fields fields(json);
@@ -73,7 +77,7 @@ base::Result<LoadRequest> readLoadRequest(std::string_view body) {
                      {},
                      "path",
                      {"is missing; send the path of a model, or the name of an installed one"}};
-    if (!out.path.empty() && out.path.front() != '/')
+    if (!out.path.empty() && out.path.front() != '/' && !out.path.starts_with(kSyntheticPath))
         return Error{Code::OutOfRange, {}, "path", {shown(Json(out.path)), "an absolute path"}};
     if (out.path.find('\0') != std::string::npos)
         return Error{Code::BadArgument, {}, "path", {"holds a zero byte; send a path without one"}};

@@ -24,8 +24,8 @@ std::string modelList(const std::vector<ModelRow>& rows);
 std::string modelObject(const ModelRow& row);
 base::Result<std::vector<ModelRow>> readModelList(std::string_view body);
 
-/// POST /conclave/v1/models. A path must be absolute; path with name loads it under that name; a name alone
-/// is that of an installed model.
+/// POST /conclave/v1/models. A path must be absolute or a "synth:…"; path with name loads it under that name;
+/// a name alone is that of an installed model.
 struct LoadRequest {
     std::string path, name;
 };

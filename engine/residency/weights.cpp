@@ -56,6 +56,7 @@ class Copier {
     void copyPlain(std::span<const std::byte> from, std::byte* out) {
         for (uint64_t at = 0; at < from.size(); at += kChunk) {
             const auto piece = from.subspan(at, std::min(kChunk, from.size() - at));
+            tensors_.need(piece);
             std::memcpy(out + at, piece.data(), piece.size());
             done(piece);
         }
@@ -69,6 +70,7 @@ class Copier {
         for (uint32_t r = 0; r < place.rows; r += most) {
             const uint32_t rows = std::min(most, place.rows - r);
             const auto piece = from.subspan(r * rowBytes, rows * rowBytes);
+            tensors_.need(piece);
             kernels::layOut(place.layout, place.format, piece.data(), rowBytes, rows, place.cols,
                             out + r / together * place.rowStride);
             done(piece);
@@ -111,6 +113,7 @@ class Copier {
         const uint32_t taken = sliced ? request.count : place.rows;
         const uint32_t period = sliced ? request.period : place.rows, first = sliced ? request.first : 0;
         const quant::FormatInfo& format = quant::info(place.format);
+        tensors_.need(tensor.bytes);
         const std::vector<float> scales = scalesOf(tensor);
         std::vector<float> row(request.cols), values(uint64_t{place.rows} * place.cols);
         std::vector<std::byte> encoded;

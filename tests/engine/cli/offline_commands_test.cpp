@@ -171,10 +171,38 @@ TEST(Commands, RefuseWhatIsNotAModelInOneSentence) {
     }
 }
 
+TEST(Synth, WritesAFileThatTheOtherCommandsRead) {
+    const Home home;
+    const std::string file = home.path("small.gguf");
+    const Ended made =
+        home.conclave({"synth", "qwen2.5-coder-1.5b", "--quant", "q2_k", "--layers", "1", "--json", file});
+    EXPECT_EQ(made.code, 0) << made.error;
+    EXPECT_EQ(json::parse(made.out)["model"], "synth:qwen2.5-coder-1.5b:q2_k:1");
+    for (const std::string& model : {file, std::string("synth:qwen2.5-coder-1.5b:q2_k:1")}) {
+        const Ended shown = home.conclave({"show", model, "--json"});
+        EXPECT_EQ(shown.code, 0) << shown.error;
+        EXPECT_EQ(json::parse(shown.out)["bytes"], json::parse(made.out)["bytes"]);
+        EXPECT_EQ(home.conclave({"tokenize", model}, "baka").out,
+                  home.conclave({"tokenize", file}, "baka").out);
+    }
+}
+
+TEST(Synth, RefusesInOneSentence) {
+    const Home home;
+    const std::string file = home.path("no.gguf");
+    expectSentence(home.conclave({"synth", "gpt-5", file}), "one of deepseek-v2-lite");
+    expectSentence(home.conclave({"synth", "olmoe-1b-7b", "--quant", "q9", file}), "one of f32");
+    expectSentence(home.conclave({"synth", "olmoe-1b-7b", "--layers", "0", file}), "1 to 16");
+    expectSentence(home.conclave({"synth", "olmoe-1b-7b", "--layers", "-1", file}), "1 to 16");
+    expectSentence(home.conclave({"synth", "olmoe-1b-7b", home.write("letter", "Dear Ann")}), "not a GGUF");
+    expectSentence(home.conclave({"show", "synth:gpt-5"}), "one of deepseek-v2-lite");
+    EXPECT_FALSE(std::filesystem::exists(file));
+}
+
 TEST(Commands, ExplainThemselvesWithAnExample) {
     const Home home;
     for (const char* command : {"run", "chat", "serve", "ps", "stop", "models", "show", "check", "tokenize",
-                                "template", "import", "doctor"}) {
+                                "template", "import", "synth", "doctor"}) {
         const Ended ended = home.conclave({command, "--help"});
         EXPECT_EQ(ended.code, 0) << command;
         EXPECT_NE(ended.out.find("Example:\n  "), std::string::npos) << ended.out;

@@ -68,6 +68,17 @@ TEST(Run, AModelByPathIsLoadedUnderAName) {
     }));
 }
 
+TEST(Run, RandomWeightsNeedNoFile) {
+    const Home home;
+    const std::string model = "synth:qwen2.5-coder-1.5b:q2_k:1";
+    const Ended ended = home.conclave({"run", model, "hello", "--max-tokens", "3", "--temperature", "0"});
+    EXPECT_EQ(ended.code, 0) << ended.error;
+    EXPECT_FALSE(ended.out.empty());
+    const Ended huge = home.conclave({"run", "synth:deepseek-v3:f32", "hello"});
+    EXPECT_EQ(huge.code, 2);
+    EXPECT_NE(huge.error.find("not enough memory for the weights"), std::string::npos) << huge.error;
+}
+
 TEST(Chat, TalksLineByLineAndRemembersWhatWasSaid) {
     const Home home;
     const std::string script =
