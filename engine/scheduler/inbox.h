@@ -25,8 +25,16 @@ struct Cancel {
 struct Shutdown {};
 using Event = std::variant<Submit, Cancel, Shutdown>;
 
+/// What the loop says of a step before it runs.
+struct StepRun {
+    std::vector<base::SequenceId> sequences;
+    base::Priority best = base::Priority::Interactive;  ///< of its sequences
+    bool yields = false;  ///< it may be stopped for a request of higher priority than all of its own
+};
+
 /// All that other threads share with the loop: events go in, what the loop publishes about itself comes out,
-/// and a step that works only for cancelled sequences is told to stop. Thread-safe.
+/// and a step is told to stop
+/// that works only for cancelled sequences, or while a request of higher priority waits. Thread-safe.
 class Inbox {
   public:
     void send(Event event);
@@ -35,9 +43,9 @@ class Inbox {
 
     /// What has been sent, in order. With `wait` it sleeps until there is something.
     std::vector<Event> take(bool wait);
-    /// From now on a step works for these sequences; it is stopped as soon as all of them are cancelled, or
-    /// at shutdown.
-    void beginStep(std::vector<base::SequenceId> sequences);
+    /// From now on this step runs; it is stopped as soon as all of its sequences are cancelled, where it
+    /// yields as soon as a request of higher priority arrives, and at shutdown.
+    void beginStep(StepRun step);
     void endStep();
     const std::atomic<bool>& stop() const { return stop_; }
     void publish(std::vector<SequenceInfo> infos, const SchedulerStats& stats);
@@ -48,12 +56,12 @@ class Inbox {
     SchedulerStats stats() const;
 
   private:
-    void noteEnd(const Event& event);
+    void noteForStep(const Event& event);
 
     mutable std::mutex mutex_;
     std::condition_variable arrived_;
     std::vector<Event> events_;
-    std::vector<base::SequenceId> inStep_;  ///< of the running step, not cancelled
+    StepRun inStep_;  ///< the running step, without sequences that were cancelled
     bool stepRuns_ = false;
     std::atomic<bool> stop_{false};
     std::vector<SequenceInfo> infos_;

@@ -200,7 +200,7 @@ void Loop::cachePages(Sequence& sequence) {
 
 /// The parts of a step of these sequences (all of one model) that have pages for it.
 std::vector<BatchPart> Loop::prepare(const std::vector<Sequence*>& sequences) {
-    std::vector<BatchPart> parts = planBatch(sequences, {sequences.front()->model().maxRows, options_.chunk});
+    std::vector<BatchPart> parts = planBatch(sequences, {sequences.front()->model().maxRows, options_.chunk, stats_.steps});
     for (BatchPart& part : parts) {
         Sequence& sequence = *part.sequence;
         if (!sequence.running) continue;  // lost its pages to one before it
@@ -230,7 +230,7 @@ void Loop::step() {
 
 void Loop::execute(const std::vector<BatchPart>& parts) {
     model::Step step;
-    std::vector<base::SequenceId> ids;
+    StepRun run{.sequences = {}, .best = parts.front().sequence->request.priority, .yields = true};
     std::vector<Sequence*> asking;
     for (const BatchPart& part : parts) {
         Sequence& sequence = *part.sequence;
@@ -241,20 +241,27 @@ void Loop::execute(const std::vector<BatchPart>& parts) {
         slice.pages = sequence.pageData;
         slice.logits = reachesEnd ? model::Slice::Logits::Last : model::Slice::Logits::None;
         step.slices.push_back(slice);
-        ids.push_back(sequence.id);
+        run.sequences.push_back(sequence.id);
+        if (sequence.interrupted >= kMostInterruptions) run.yields = false;
         if (reachesEnd) asking.push_back(&sequence);
     }
     const library::LoadedModel& model = *parts.front().sequence->request.model;
     const std::shared_ptr<const model::Model> running =
         model.model;  // the last sequence may end in this step
     step.stop = &inbox_.stop();
-    inbox_.beginStep(std::move(ids));
+    inbox_.beginStep(std::move(run));
     const model::StepOutcome outcome = running->forward(step, team_);
     inbox_.endStep();
     ++stats_.steps;
-    if (outcome == model::StepOutcome::Stopped)
-        return;  // all of its sequences are cancelled; what it wrote is past `computed`
+    if (outcome == model::StepOutcome::Stopped) {
+        // Cancelled, or interrupted: what it wrote is past `computed` and will be written again, the same.
+        ++stats_.stoppedSteps;
+        for (const BatchPart& part : parts)
+            part.sequence->interrupted = std::min(part.sequence->interrupted + 1, kMostInterruptions);
+        return;
+    }
     for (const BatchPart& part : parts) {
+        if (part.sequence->interrupted > 0) --part.sequence->interrupted;
         part.sequence->computed += part.rows;
         part.sequence->lastStep = stats_.steps;
         stats_.rows += part.rows;

@@ -74,6 +74,7 @@ struct SchedulerOptions {
 /// Counters since the start, and what is stored now.
 struct SchedulerStats {
     uint64_t steps = 0, rows = 0, generatedTokens = 0;
+    uint64_t stoppedSteps = 0;                ///< of steps: cancelled, or gave way to a higher priority
     uint64_t preemptions = 0;                 ///< sequences that lost their pages for a while
     uint64_t cachedPages = 0, evictions = 0;  ///< of the prefix cache
     uint64_t kvBytesInUse = 0, kvBytes = 0;   ///< pages with a holder; the budget

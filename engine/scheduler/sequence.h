@@ -11,6 +11,8 @@
 
 namespace conclave::engine::scheduler {
 
+constexpr uint32_t kMostInterruptions = 4;
+
 /// One generation from its submission to its Finished event. Only the scheduler's thread touches it.
 struct Sequence {
     Sequence(base::SequenceId id, GenerationRequest from, uint64_t seed, uint32_t limit)
@@ -30,6 +32,9 @@ struct Sequence {
     uint32_t cachedTokens = 0;  ///< of the prompt, found computed when it was first admitted
     uint64_t admittedStep = 0;  ///< number of the step before which it was last admitted
     uint64_t lastStep = 0;      ///< number of the last step it took part in; 0 = none
+    /// Its steps that were interrupted for a higher priority, less those that came to their end since; at
+    /// most kMostInterruptions, and then its next step is not interrupted.
+    uint32_t interrupted = 0;
     std::vector<PageId> pages;
     std::vector<std::byte*> pageData;      ///< of `pages`, as the model wants them
     std::vector<PrefixCache::Node> nodes;  ///< of the first pages: those that are in the prefix cache

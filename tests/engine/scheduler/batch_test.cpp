@@ -66,8 +66,29 @@ TEST_F(BatchTest, APromptOfLowerPriorityGetsASixteenth) {
     add(Priority::Background, 1000, false);
     add(Priority::Chat, 10, true);
     EXPECT_EQ(rows({512, 256}), (Rows{16, 1}));
+}
+
+TEST_F(BatchTest, APromptWaitsForOneOfHigherPriorityButNotForEver) {
+    Sequence& background = add(Priority::Background, 1000, false);
+    add(Priority::Chat, 10, true);
     add(Priority::Interactive, 40, false);
-    EXPECT_EQ(rows({512, 256}), (Rows{16, 1, 40}));
+    background.admittedStep = 3;
+    EXPECT_EQ(rows({512, 256, 3}), (Rows{0, 1, 40})) << "an answer under way goes on";
+    EXPECT_EQ(rows({512, 256, 3 + kPatience}), (Rows{0, 1, 40}));
+    EXPECT_EQ(rows({512, 256, 4 + kPatience}), (Rows{16, 1, 40}));
+    background.lastStep = 5 + kPatience;
+    EXPECT_EQ(rows({512, 256, 5 + kPatience}), (Rows{0, 1, 40}));
+}
+
+TEST_F(BatchTest, InterruptionsHalveTheChunk) {
+    Sequence& first = add(Priority::Background, 1000, false);
+    add(Priority::Background, 1000, false);
+    for (const uint32_t expected : {256u, 128u, 64u, 32u, 16u, 16u}) {
+        EXPECT_EQ(rows({512, 256}), (Rows{expected, expected})) << first.interrupted;
+        ++first.interrupted;
+    }
+    add(Priority::Interactive, 400, false);
+    EXPECT_EQ(rows({512, 256}), (Rows{0, 0, 256})) << "whoever interrupts has whole chunks";
 }
 
 TEST_F(BatchTest, AnswersThatDoNotFitTakeTurns) {
