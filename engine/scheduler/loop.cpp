@@ -200,7 +200,8 @@ void Loop::cachePages(Sequence& sequence) {
 
 /// The parts of a step of these sequences (all of one model) that have pages for it.
 std::vector<BatchPart> Loop::prepare(const std::vector<Sequence*>& sequences) {
-    std::vector<BatchPart> parts = planBatch(sequences, {sequences.front()->model().maxRows, options_.chunk, stats_.steps});
+    std::vector<BatchPart> parts =
+        planBatch(sequences, {sequences.front()->model().maxRows, options_.chunk, stats_.steps});
     for (BatchPart& part : parts) {
         Sequence& sequence = *part.sequence;
         if (!sequence.running) continue;  // lost its pages to one before it
