@@ -73,6 +73,19 @@ std::vector<SequenceInfo> Inbox::sequences(base::OwnerId owner) const {
     return out;
 }
 
+std::array<SequenceCounts, kPriorities> Inbox::counts() const {
+    const std::lock_guard lock(mutex_);
+    std::array<SequenceCounts, kPriorities> out{};
+    for (const SequenceInfo& info : infos_) {
+        SequenceCounts& counts = out[static_cast<size_t>(info.priority)];
+        ++(info.state == SequenceInfo::State::Waiting ? counts.waiting : counts.running);
+    }
+    for (const Event& event : events_)
+        if (const auto* submit = std::get_if<Submit>(&event))
+            ++out[static_cast<size_t>(submit->request.priority)].waiting;
+    return out;
+}
+
 SchedulerStats Inbox::stats() const {
     const std::lock_guard lock(mutex_);
     return stats_;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -16,7 +18,9 @@ namespace conclave::engine::scheduler {
 struct Submit {
     base::SequenceId id{};
     uint64_t seed = 0;
-    uint32_t limit = 0;  ///< most tokens that may be generated
+    uint32_t limit = 0;                        ///< most tokens that may be generated
+    std::chrono::steady_clock::time_point at;  ///< when it was submitted
+    uint64_t kvBytes = 0;                      ///< the budget that its context was promised with
     GenerationRequest request;
 };
 struct Cancel {
@@ -53,6 +57,7 @@ class Inbox {
     // For everyone.
 
     std::vector<SequenceInfo> sequences(base::OwnerId owner) const;
+    std::array<SequenceCounts, kPriorities> counts() const;
     SchedulerStats stats() const;
 
   private:

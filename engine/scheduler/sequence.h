@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -15,15 +16,19 @@ constexpr uint32_t kMostInterruptions = 4;
 
 /// One generation from its submission to its Finished event. Only the scheduler's thread touches it.
 struct Sequence {
-    Sequence(base::SequenceId id, GenerationRequest from, uint64_t seed, uint32_t limit)
-        : id(id), request(std::move(from)), seed(seed), tokens(request.prompt), answer(id, request, limit) {}
+    Sequence(base::SequenceId id, GenerationRequest from, uint64_t seed, uint32_t limit,
+             ModelMetrics& metrics)
+        : id(id), request(std::move(from)), seed(seed), metrics(metrics), tokens(request.prompt),
+          answer(id, request, limit) {}
     Sequence(const Sequence&) = delete;
     Sequence& operator=(const Sequence&) = delete;
 
     const base::SequenceId id;
     GenerationRequest request;
     const uint64_t seed;
-    std::vector<base::TokenId> tokens;  ///< the prompt, then what was generated
+    ModelMetrics& metrics;
+    std::chrono::steady_clock::time_point lastToken{};  ///< or when it was submitted
+    std::vector<base::TokenId> tokens;                  ///< the prompt, then what was generated
     Answer answer;
 
     bool running = false;  ///< admitted; otherwise it waits and holds no pages

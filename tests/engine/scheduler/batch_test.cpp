@@ -17,6 +17,7 @@ struct BatchTest : ::testing::Test {
     std::shared_ptr<const library::LoadedModel> other = testing::makeMarkerModel("b");
     std::vector<std::unique_ptr<Sequence>> all;
     std::vector<Sequence*> running;
+    ModelMetrics metrics;
 
     Sequence& add(Priority priority, uint32_t prompt, bool decodes,
                   std::shared_ptr<const library::LoadedModel> of = nullptr) {
@@ -25,7 +26,8 @@ struct BatchTest : ::testing::Test {
         request.model = of ? of : model;
         request.prompt.assign(prompt, base::TokenId{'a'});
         request.onEvent = [](const SequenceEvent&) {};
-        all.push_back(std::make_unique<Sequence>(base::SequenceId{all.size() + 1}, request, 0, 1000));
+        all.push_back(
+            std::make_unique<Sequence>(base::SequenceId{all.size() + 1}, request, 0, 1000, metrics));
         Sequence& sequence = *all.back();
         if (decodes) {
             sequence.answer.accept(base::TokenId{'b'});

@@ -1,4 +1,5 @@
-// A request of higher priority does not wait for the end of a step, and the others come to theirs all the same.
+// A request of higher priority does not wait for the end of a step, and the others come to theirs all the
+// same.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -33,8 +34,7 @@ Submitted submitAs(Scheduler& scheduler, Priority priority, GenerationRequest re
 /// From the submission of an Interactive request to its first text.
 microseconds firstTokenTime(Scheduler& scheduler, const std::shared_ptr<const library::LoadedModel>& model) {
     const auto then = std::chrono::steady_clock::now();
-    const Submitted run =
-        submitAs(scheduler, Priority::Interactive, requestFor(model, padded(24, "[i*2]")));
+    const Submitted run = submitAs(scheduler, Priority::Interactive, requestFor(model, padded(24, "[i*2]")));
     EXPECT_EQ(run.text(), markerText("i", 2));
     return std::chrono::duration_cast<microseconds>(run.recorder->firstText() - then);
 }
@@ -74,7 +74,7 @@ TEST(Priorities, InteractiveWaitsForOneLayerOfABackgroundPrefill) {
 
 TEST(Priorities, AnInterruptedPrefillGivesTheSameAnswer) {
     testing::MarkerOptions options;
-    options.rowDelay = 50us;
+    options.rowDelay = 200us;
     const auto model = makeMarkerModel("m", options);
     GenerationRequest wandering = requestFor(model, padded(700, "[x~]"));
     wandering.sampling = {.temperature = 1.2f, .seed = 5};
@@ -82,15 +82,13 @@ TEST(Priorities, AnInterruptedPrefillGivesTheSameAnswer) {
     const std::string alone = submit(*startScheduler(), wandering).text();
     auto scheduler = startScheduler();
     const Submitted background = submitAs(*scheduler, Priority::Background, wandering);
-    std::vector<Submitted> others;
-    for (int i = 0; i < 6; ++i) {
+    for (int i = 0; i < 4; ++i) {
         std::this_thread::sleep_for(3ms);
-        others.push_back(submitAs(*scheduler, i % 2 ? Priority::Chat : Priority::Interactive,
-                                  requestFor(model, "[c*3]")));
+        const Submitted other =
+            submitAs(*scheduler, i % 2 ? Priority::Chat : Priority::Interactive, requestFor(model, "[c*1]"));
+        EXPECT_EQ(other.text(), markerText("c", 1));
     }
     EXPECT_EQ(background.text(), alone);
-    for (const Submitted& other : others)
-        EXPECT_EQ(other.text(), markerText("c", 3));
     EXPECT_GT(scheduler->stats().stoppedSteps, 0u);
 }
 
@@ -126,8 +124,8 @@ TEST(Priorities, EqualsDoNotInterruptEachOther) {
     auto scheduler = startScheduler();
     std::vector<Submitted> runs;
     for (int i = 0; i < 8; ++i) {
-        runs.push_back(submitAs(*scheduler, i < 4 ? Priority::Chat : Priority::Background,
-                                requestFor(model, "[a*3]")));
+        runs.push_back(
+            submitAs(*scheduler, i < 4 ? Priority::Chat : Priority::Background, requestFor(model, "[a*3]")));
         std::this_thread::sleep_for(1ms);
     }
     for (const Submitted& run : runs)
