@@ -103,15 +103,57 @@ TEST(ManyRequests, FiveHundredCancelledLeaveMemoryWhereItWas) {
     };
     cancel(50);  // until buffers and cached pages are what they will be
     const double memory = metric(engine, "process_resident_memory_bytes");
-    const double pages = metric(engine, "conclave_kv_bytes"), files = metric(engine, "process_open_fds");
+    const double pages = metric(engine, "conclave_kv_bytes"),
+                 cached = metric(engine, "conclave_prefix_cache_pages"),
+                 files = metric(engine, "process_open_fds");
     cancel(500);
     EXPECT_TRUE(engine.sequences()->empty());
     const double grown = metric(engine, "process_resident_memory_bytes") - memory;
     std::printf("resident memory %.0f bytes, grown by %.0f; pages %.0f bytes, then %.0f\n", memory, grown,
                 pages, metric(engine, "conclave_kv_bytes"));
     EXPECT_LE(grown, 2.0 * (1 << 20));
-    EXPECT_LE(metric(engine, "conclave_kv_bytes"), pages) << "the cache keeps no more than before";
+    EXPECT_EQ(metric(engine, "conclave_kv_bytes") * cached,
+              pages * metric(engine, "conclave_prefix_cache_pages"))
+        << "only the cache holds pages";
     EXPECT_LE(metric(engine, "process_open_fds"), files + 2);
+}
+
+TEST(ManyRequests, HostileFilesDoNotDisturbAStream) {
+    ConclavedProcess process({"--model", kStarter});
+    ASSERT_TRUE(process.ready()) << process.error();
+    const client::Engine engine(process.socket());
+    protocol::CompletionRequest wish = request(7);
+    wish.generation.model = "starter";
+    wish.generation.temperature = 4;
+    wish.generation.maxTokens = 200;
+    const std::string alone = engine.complete(wish).text;
+    std::string text;
+    std::thread stream([&] { text = client::Engine(process.socket()).complete(wish).text; });
+    const std::string copy = process.folder() + "/hostile.gguf";
+    int tried = 0;
+    const auto refused = [&](const std::string& what) {
+        const auto ready = engine.loadModel({.path = copy, .name = "hostile"});
+        ++tried;
+        ASSERT_FALSE(ready.ok()) << what;
+        EXPECT_NE(ready.error().code, base::Code::EngineLost) << what;
+        EXPECT_FALSE(base::render(ready.error()).empty()) << what;
+    };
+    for (const char* corpus : {"gguf_fuzz", "safetensors_fuzz"})
+        for (const auto& file : std::filesystem::directory_iterator(
+                 CONCLAVE_SOURCE_DIR "/tests/fuzz/corpus/" + std::string(corpus))) {
+            std::filesystem::copy_file(file, copy, std::filesystem::copy_options::overwrite_existing);
+            refused(file.path().string());
+        }
+    const auto whole = std::filesystem::file_size(kTiny);
+    for (uintmax_t part = 1; part < 12; ++part) {
+        std::filesystem::copy_file(kTiny, copy, std::filesystem::copy_options::overwrite_existing);
+        std::filesystem::resize_file(copy, whole * part / 12);
+        refused("a model that ends early");
+    }
+    stream.join();
+    EXPECT_EQ(text, alone);
+    EXPECT_GE(tried, 20);
+    EXPECT_EQ(engine.complete(wish).text, alone);
 }
 
 TEST(ManyRequests, TheContextIsPrintedAtTheStart) {
