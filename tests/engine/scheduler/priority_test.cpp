@@ -63,7 +63,7 @@ TEST(Priorities, InteractiveWaitsForOneLayerOfABackgroundPrefill) {
         scheduler->cancel(background.id);
         background.wait();
     }
-    EXPECT_GE(scheduler->stats().stoppedSteps, 5u);
+    EXPECT_GE(scheduler->stats().stoppedSteps, 3u);  // one may arrive between two steps
     // In the median: a busy machine may be late once.
     EXPECT_LE(median(during), median(alone) + kLayer + 10ms)
         << "alone " << median(alone).count() << " us, a layer " << kLayer.count() << " us";
