@@ -103,15 +103,30 @@ server::ServerOptions serverOptions(const policy::Options& options, const kernel
     out.facts.kernels = std::string(row.name);
     out.facts.activations = nameOf(options.activations);
     out.facts.kv = options.kv == policy::Kv::F16 ? "f16" : "f32";
-    out.facts.kvBytes = options.kvMemory;
     out.facts.defaultModel = options.chatModel;
     out.facts.startedUnix = duration_cast<seconds>(system_clock::now().time_since_epoch()).count();
     out.facts.owner = base::OwnerId{::getuid()};
+    server::Limits& limits = out.facts.limits;
+    if (options.connections > 0) limits.connections = options.connections;
+    if (options.bodyBytes > 0) limits.bodyBytes = options.bodyBytes;
+    if (options.idleSeconds > 0) limits.idle = seconds(options.idleSeconds);
     return out;
 }
 
 std::string bytesText(uint64_t bytes) {
     return std::to_string(bytes) + " bytes";
+}
+
+/// What a request to each loaded model may use.
+void printContexts(const library::Library& library, const scheduler::Scheduler& scheduler) {
+    for (const library::ModelEntry& entry : library.list()) {
+        const auto model = entry.loaded ? library.loaded(entry.name) : nullptr;
+        if (model == nullptr) continue;
+        const uint32_t context = scheduler.contextOf(*model);  // first: it counts the model into the budget
+        std::printf("model %s: context %u of %u tokens, up to %.1f MiB for computed positions\n",
+                    model->name.c_str(), context, model->model->config.context,
+                    static_cast<double>(scheduler.kvBytes()) / (1 << 20));
+    }
 }
 
 /// What was asked for at the start must be possible with what is loaded at the start.
@@ -168,6 +183,7 @@ base::Result<void> serve(const Arguments& arguments) {
         outcome = preload(arguments.models, options, library);
         preloaded = true;
         if (!outcome.ok()) return server->stop();
+        printContexts(library, *scheduler);
         std::printf("conclaved %s listens on %s (%zu threads, %s kernels)\n", CONCLAVE_VERSION,
                     door.facts.socketPath.c_str(), scheduler->threads(), door.facts.kernels.c_str());
         std::fflush(stdout);

@@ -67,17 +67,17 @@ constexpr std::array<std::pair<std::string_view, Activations>, 4> kActivations =
      {"int8", Activations::Int8}}};
 constexpr std::array<std::pair<std::string_view, Kv>, 2> kKv = {{{"f32", Kv::F32}, {"f16", Kv::F16}}};
 
-Refusal setKvMemory(Options& options, const Value& value) {
-    constexpr std::string_view kMust = "bytes, such as 2GiB or 512MiB; 0 = a quarter of what is available";
+Refusal setBytes(uint64_t& field, const Value& value) {
+    constexpr std::string_view kMust = "bytes, such as 2GiB or 512MiB; 0 = choose for me";
     if (const auto* number = std::get_if<int64_t>(&value)) {
         if (*number < 0) return std::string(kMust);
-        options.kvMemory = static_cast<uint64_t>(*number);
+        field = static_cast<uint64_t>(*number);
         return std::nullopt;
     }
     const auto* text = std::get_if<std::string>(&value);
-    const auto bytes = text != nullptr ? parseBytes(*text, "kv-memory") : base::Error{};
+    const auto bytes = text != nullptr ? parseBytes(*text, {}) : base::Error{};
     if (!bytes.ok()) return std::string(kMust);
-    options.kvMemory = *bytes;
+    field = *bytes;
     return std::nullopt;
 }
 
@@ -109,8 +109,10 @@ constexpr KeyRow kRows[] = {
      [](Options& o, const Value& v) { return setName(o.activations, v, kActivations); }},
     {{"kv", "NAME", "What computed positions are stored as: f32 or f16", true},
      [](Options& o, const Value& v) { return setName(o.kv, v, kKv); }},
-    {{"kv-memory", "BYTES", "Memory for computed positions (2GiB); 0 = a quarter of what is available", true},
-     setKvMemory},
+    {{"kv-memory", "BYTES",
+      "Memory for computed positions (2GiB); 0 = a quarter of what is free, at most four full contexts",
+      true},
+     [](Options& o, const Value& v) { return setBytes(o.kvMemory, v); }},
     {{"context", "TOKENS", "Most tokens of a request, prompt and answer together; 0 = the model's own", true},
      [](Options& o, const Value& v) { return setCount(o.context, v, std::numeric_limits<int32_t>::max()); }},
     {{"socket", "PATH", "Unix socket to listen on; without it the user's own", true},
@@ -121,6 +123,12 @@ constexpr KeyRow kRows[] = {
      [](Options& o, const Value& v) { return setText(o.chatModel, v); }},
     {{"models.completion", "NAME", "Model that editors complete code with", false},
      [](Options& o, const Value& v) { return setText(o.completionModel, v); }},
+    {{"limits.connections", "N", "Connections at once; 0 = 256", false},
+     [](Options& o, const Value& v) { return setCount(o.connections, v, 65'536); }},
+    {{"limits.body", "BYTES", "Largest body of a request; 0 = 32MiB", false},
+     [](Options& o, const Value& v) { return setBytes(o.bodyBytes, v); }},
+    {{"limits.idle", "SECONDS", "Time between two requests of a connection; 0 = 75", false},
+     [](Options& o, const Value& v) { return setCount(o.idleSeconds, v, 86'400); }},
 };
 
 }  // namespace

@@ -20,12 +20,15 @@ struct Options {
     std::string kernels;                          ///< kernels; empty = the best row of this processor
     Activations activations = Activations::Auto;  ///< activations: auto f32 bf16 int8
     Kv kv = Kv::F32;                              ///< kv: f32 f16
-    uint64_t kvMemory = 0;                        ///< kv-memory, bytes; 0 = a quarter of what is available
+    uint64_t kvMemory = 0;                        ///< kv-memory, bytes; 0 = the engine chooses
     uint32_t context = 0;                         ///< context, tokens; 0 = the model's own
     std::string socket;                           ///< socket; empty = the user's own
     std::vector<std::string> modelFolders;        ///< models-dir: searched before the standard ones
     std::string chatModel;                        ///< models.chat
     std::string completionModel;                  ///< models.completion
+    uint32_t connections = 0;                     ///< limits.connections; 0 = the server's own, as below
+    uint64_t bodyBytes = 0;                       ///< limits.body
+    uint32_t idleSeconds = 0;                     ///< limits.idle: between requests of a connection
 };
 
 /// One key, for help texts and `explain`.

@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "engine/protocol/priority.h"
+
 namespace conclave::engine::protocol {
 namespace {
 
@@ -103,6 +105,10 @@ Generation readGeneration(Fields& fields) {
         fields.integer("seed", std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max());
     if (seed && *seed != -1) out.seed = static_cast<uint64_t>(*seed);
     readStop(fields, out.stop);
+    if (const auto name = fields.text("priority")) {
+        out.priority = priorityOf(*name);
+        if (!out.priority) fields.refuse("priority", "one of interactive, chat, background");
+    }
     out.stream = fields.boolean("stream").value_or(false);
     if (const Json* options = fields.object("stream_options")) {
         Fields inner(*options, "stream_options.");
@@ -125,6 +131,7 @@ void writeGeneration(const Generation& generation, Json& body) {
     if (generation.maxTokens) body["max_tokens"] = *generation.maxTokens;
     if (generation.seed) body["seed"] = static_cast<int64_t>(*generation.seed);
     if (!generation.stop.empty()) body["stop"] = generation.stop;
+    if (generation.priority) body["priority"] = nameOf(*generation.priority);
     if (generation.stream) body["stream"] = true;
     if (generation.includeUsage) body["stream_options"] = {{"include_usage", true}};
 }

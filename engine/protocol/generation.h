@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/ids.h"
 #include "engine/protocol/fields.h"
 
 namespace conclave::engine::protocol {
@@ -20,7 +21,8 @@ struct Generation {
     std::optional<uint64_t> seed;       ///< any 64-bit integer on the wire; −1 = none
     std::vector<std::string> stop;      ///< at most 16
     bool stream = false;
-    bool includeUsage = false;  ///< stream_options.include_usage
+    bool includeUsage = false;                 ///< stream_options.include_usage
+    std::optional<base::Priority> priority{};  ///< interactive, chat or background
 };
 
 /// Reads them; what is wrong is remembered in `fields`. Also refuses what would change the answer and is not

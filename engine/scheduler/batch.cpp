@@ -3,6 +3,23 @@
 #include <algorithm>
 
 namespace conclave::engine::scheduler {
+namespace {
+
+/// Most prompt tokens of a sequence of the best priority: halved for each time in a row that their steps were
+/// interrupted, so that less is lost each time and the step that may not be interrupted is short.
+uint32_t chunkAfterInterruptions(std::span<Sequence* const> running, uint32_t chunk) {
+    uint32_t times = 0;
+    for (const Sequence* sequence : running)
+        if (sequence->request.priority == running.front()->request.priority)
+            times = std::max(times, sequence->interrupted);
+    return std::max(1u, chunk >> std::min(times, kMostInterruptions));
+}
+
+bool waitedLong(const Sequence& sequence, uint64_t step) {
+    return step > std::max(sequence.lastStep, sequence.admittedStep) + kPatience;
+}
+
+}  // namespace
 
 std::vector<BatchPart> planBatch(std::span<Sequence* const> running, const BatchLimits& limits) {
     constexpr uint32_t kLowerShare = 16;
@@ -23,9 +40,12 @@ std::vector<BatchPart> planBatch(std::span<Sequence* const> running, const Batch
         parts.push_back({sequence, 1});
         --left;
     }
+    const uint32_t wholeChunk = chunkAfterInterruptions(running, limits.chunk);
     for (Sequence* sequence : prompts) {
-        const bool goesFirst = sequence->request.priority == running.front()->request.priority;
-        const uint32_t chunk = goesFirst ? limits.chunk : std::max(1u, limits.chunk / kLowerShare);
+        const base::Priority priority = sequence->request.priority;
+        if (priority != prompts.front()->request.priority && !waitedLong(*sequence, limits.step)) continue;
+        const bool goesFirst = priority == running.front()->request.priority;
+        const uint32_t chunk = goesFirst ? wholeChunk : std::max(1u, limits.chunk / kLowerShare);
         const uint32_t rows = std::min({left, chunk, sequence->todo()});
         if (rows == 0) break;
         parts.push_back({sequence, rows});
@@ -37,7 +57,6 @@ std::vector<BatchPart> planBatch(std::span<Sequence* const> running, const Batch
 }
 
 std::vector<std::vector<Sequence*>> modelsInOrder(std::span<Sequence* const> running, uint64_t step) {
-    constexpr uint64_t kPatience = 16;
     struct Group {
         std::vector<Sequence*> sequences;
         uint64_t servedStep = 0, admittedStep = 0;

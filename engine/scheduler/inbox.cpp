@@ -14,17 +14,20 @@ SequenceInfo infoOf(const Submit& submit) {
     return info;
 }
 
-/// With the mutex held: stops the running step where `event` ends the last sequence it works for.
-void Inbox::noteEnd(const Event& event) {
+/// With the mutex held: stops the running step where `event` ends the last sequence it works for, or is a
+/// request that the step gives way to.
+void Inbox::noteForStep(const Event& event) {
     if (!stepRuns_) return;
-    if (const auto* cancel = std::get_if<Cancel>(&event)) std::erase(inStep_, cancel->id);
-    if (inStep_.empty() || std::holds_alternative<Shutdown>(event)) stop_ = true;
+    if (const auto* cancel = std::get_if<Cancel>(&event)) std::erase(inStep_.sequences, cancel->id);
+    const auto* submit = std::get_if<Submit>(&event);
+    const bool givesWay = submit != nullptr && inStep_.yields && submit->request.priority < inStep_.best;
+    if (givesWay || inStep_.sequences.empty() || std::holds_alternative<Shutdown>(event)) stop_ = true;
 }
 
 void Inbox::send(Event event) {
     {
         const std::lock_guard lock(mutex_);
-        noteEnd(event);
+        noteForStep(event);
         events_.push_back(std::move(event));
     }
     arrived_.notify_one();
@@ -38,13 +41,13 @@ std::vector<Event> Inbox::take(bool wait) {
     return std::exchange(events_, {});
 }
 
-void Inbox::beginStep(std::vector<base::SequenceId> sequences) {
+void Inbox::beginStep(StepRun step) {
     const std::lock_guard lock(mutex_);
-    inStep_ = std::move(sequences);
+    inStep_ = std::move(step);
     stepRuns_ = true;
     stop_ = false;
     for (const Event& event : events_)  // those that came after the loop last looked
-        noteEnd(event);
+        noteForStep(event);
 }
 
 void Inbox::endStep() {
@@ -67,6 +70,19 @@ std::vector<SequenceInfo> Inbox::sequences(base::OwnerId owner) const {
         if (const auto* submit = std::get_if<Submit>(&event);
             submit != nullptr && submit->request.owner == owner)
             out.push_back(infoOf(*submit));
+    return out;
+}
+
+std::array<SequenceCounts, kPriorities> Inbox::counts() const {
+    const std::lock_guard lock(mutex_);
+    std::array<SequenceCounts, kPriorities> out{};
+    for (const SequenceInfo& info : infos_) {
+        SequenceCounts& counts = out[static_cast<size_t>(info.priority)];
+        ++(info.state == SequenceInfo::State::Waiting ? counts.waiting : counts.running);
+    }
+    for (const Event& event : events_)
+        if (const auto* submit = std::get_if<Submit>(&event))
+            ++out[static_cast<size_t>(submit->request.priority)].waiting;
     return out;
 }
 

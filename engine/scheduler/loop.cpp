@@ -16,8 +16,9 @@ uint32_t pagesToStart(const Sequence& sequence) {
 
 }  // namespace
 
-Loop::Loop(const SchedulerOptions& options, size_t threads, uint64_t kvBytes, Inbox& inbox)
-    : options_(options), inbox_(inbox), team_(threads), pool_(kvBytes), cache_(pool_) {}
+Loop::Loop(const SchedulerOptions& options, size_t threads, Inbox& inbox, Metrics& metrics)
+    : options_(options), inbox_(inbox), metrics_(metrics), team_(threads), pool_(options.kvBytes),
+      cache_(pool_) {}
 
 void Loop::run() {
     while (true) {
@@ -40,8 +41,11 @@ void Loop::run() {
 }
 
 void Loop::take(Submit submit) {
+    pool_.growTo(submit.kvBytes);
+    ModelMetrics& metrics = metrics_.of(submit.request.model->name);
     auto sequence =
-        std::make_unique<Sequence>(submit.id, std::move(submit.request), submit.seed, submit.limit);
+        std::make_unique<Sequence>(submit.id, std::move(submit.request), submit.seed, submit.limit, metrics);
+    sequence->lastToken = submit.at;
     const auto place =
         std::ranges::find_if(sequences_, [&](const auto& other) { return goesBefore(*sequence, *other); });
     sequences_.insert(place, std::move(sequence));
@@ -137,7 +141,12 @@ void Loop::resume(Sequence& sequence) {
     }
     cache_.touch(sequence.nodes);
     sequence.computed = static_cast<uint32_t>(sequence.pages.size()) * kPagePositions;
-    if (!std::exchange(sequence.wasAdmitted, true)) sequence.cachedTokens = sequence.computed;
+    if (std::exchange(sequence.wasAdmitted, true)) return;
+    sequence.cachedTokens = sequence.computed;
+    sequence.metrics.promptTokens += sequence.request.prompt.size();
+    sequence.metrics.cachedTokens += sequence.cachedTokens;
+    if (options_.prefixCache) ++stats_.lookups;
+    if (sequence.cachedTokens > 0) ++stats_.hits;
 }
 
 void Loop::dropPages(Sequence& sequence) {
@@ -200,7 +209,8 @@ void Loop::cachePages(Sequence& sequence) {
 
 /// The parts of a step of these sequences (all of one model) that have pages for it.
 std::vector<BatchPart> Loop::prepare(const std::vector<Sequence*>& sequences) {
-    std::vector<BatchPart> parts = planBatch(sequences, {sequences.front()->model().maxRows, options_.chunk});
+    std::vector<BatchPart> parts =
+        planBatch(sequences, {sequences.front()->model().maxRows, options_.chunk, stats_.steps});
     for (BatchPart& part : parts) {
         Sequence& sequence = *part.sequence;
         if (!sequence.running) continue;  // lost its pages to one before it
@@ -230,7 +240,7 @@ void Loop::step() {
 
 void Loop::execute(const std::vector<BatchPart>& parts) {
     model::Step step;
-    std::vector<base::SequenceId> ids;
+    StepRun run{.sequences = {}, .best = parts.front().sequence->request.priority, .yields = true};
     std::vector<Sequence*> asking;
     for (const BatchPart& part : parts) {
         Sequence& sequence = *part.sequence;
@@ -241,25 +251,43 @@ void Loop::execute(const std::vector<BatchPart>& parts) {
         slice.pages = sequence.pageData;
         slice.logits = reachesEnd ? model::Slice::Logits::Last : model::Slice::Logits::None;
         step.slices.push_back(slice);
-        ids.push_back(sequence.id);
+        run.sequences.push_back(sequence.id);
+        if (sequence.interrupted >= kMostInterruptions) run.yields = false;
         if (reachesEnd) asking.push_back(&sequence);
     }
     const library::LoadedModel& model = *parts.front().sequence->request.model;
     const std::shared_ptr<const model::Model> running =
         model.model;  // the last sequence may end in this step
     step.stop = &inbox_.stop();
-    inbox_.beginStep(std::move(ids));
+    inbox_.beginStep(std::move(run));
+    const auto began = std::chrono::steady_clock::now();
     const model::StepOutcome outcome = running->forward(step, team_);
     inbox_.endStep();
     ++stats_.steps;
-    if (outcome == model::StepOutcome::Stopped)
-        return;  // all of its sequences are cancelled; what it wrote is past `computed`
+    if (outcome == model::StepOutcome::Stopped) {
+        // Cancelled, or interrupted: what it wrote is past `computed` and will be written again, the same.
+        ++stats_.stoppedSteps;
+        for (const BatchPart& part : parts)
+            part.sequence->interrupted = std::min(part.sequence->interrupted + 1, kMostInterruptions);
+        return;
+    }
+    metrics_.step.add(std::chrono::steady_clock::now() - began);
     for (const BatchPart& part : parts) {
+        if (part.sequence->interrupted > 0) --part.sequence->interrupted;
         part.sequence->computed += part.rows;
         part.sequence->lastStep = stats_.steps;
         stats_.rows += part.rows;
     }
     chooseTokens(asking, step);
+}
+
+/// A token more.
+void Loop::count(Sequence& sequence, std::chrono::steady_clock::time_point now) {
+    ++stats_.generatedTokens;
+    ++sequence.metrics.generatedTokens;
+    const bool isFirst = sequence.answer.generated() == 0;
+    (isFirst ? sequence.metrics.firstToken : sequence.metrics.betweenTokens).add(now - sequence.lastToken);
+    sequence.lastToken = now;
 }
 
 void Loop::chooseTokens(const std::vector<Sequence*>& sequences, const model::Step& step) {
@@ -281,6 +309,7 @@ void Loop::chooseTokens(const std::vector<Sequence*>& sequences, const model::St
             for (size_t i = mine.begin; i < mine.end; ++i)
                 choose(i);
         });
+    const auto now = std::chrono::steady_clock::now();
     for (size_t i = 0; i < sequences.size(); ++i) {
         Sequence& sequence = *sequences[i];
         if (!chosen[i]->ok()) {
@@ -293,7 +322,7 @@ void Loop::chooseTokens(const std::vector<Sequence*>& sequences, const model::St
             continue;
         }
         sequence.tokens.push_back(**chosen[i]);
-        ++stats_.generatedTokens;
+        count(sequence, now);
         if (const auto reason = sequence.answer.accept(**chosen[i])) finish(sequence, *reason);
     }
 }
@@ -307,6 +336,7 @@ void Loop::finish(Sequence& sequence, FinishReason reason, std::optional<base::E
     sequences_.erase(place);
     publish();  // whoever asks after Finished does not find it any more
     const SequenceEvent event = kept->answer.finish(reason, kept->cachedTokens, std::move(error));
+    ++kept->metrics.finished[static_cast<size_t>(event.reason)];
     kept->request.onEvent(event);
 }
 

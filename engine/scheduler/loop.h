@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,7 +19,7 @@ namespace conclave::engine::scheduler {
 /// came of it. Everything in it happens on the thread that calls run().
 class Loop {
   public:
-    Loop(const SchedulerOptions& options, size_t threads, uint64_t kvBytes, Inbox& inbox);
+    Loop(const SchedulerOptions& options, size_t threads, Inbox& inbox, Metrics& metrics);
 
     /// Until Shutdown, which cancels what is left.
     void run();
@@ -35,6 +36,7 @@ class Loop {
     std::vector<BatchPart> prepare(const std::vector<Sequence*>& sequences);
     bool reserve(Sequence& sequence, uint32_t pages);
     void execute(const std::vector<BatchPart>& parts);
+    void count(Sequence& sequence, std::chrono::steady_clock::time_point now);
     void chooseTokens(const std::vector<Sequence*>& sequences, const model::Step& step);
     void resume(Sequence& sequence);
     void dropPages(Sequence& sequence);
@@ -48,6 +50,7 @@ class Loop {
 
     const SchedulerOptions options_;
     Inbox& inbox_;
+    Metrics& metrics_;
     platform::Team team_;
     PagePool pool_;
     PrefixCache cache_;

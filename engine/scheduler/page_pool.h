@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -25,6 +26,8 @@ enum class PageId : uint32_t {};
 class PagePool {
   public:
     explicit PagePool(uint64_t budget) : budget_(budget) {}
+    /// A budget never shrinks below what was once promised.
+    void growTo(uint64_t budget) { budget_ = std::max(budget_, budget); }
 
     /// A page with one reference and unspecified content, 64-byte aligned; nothing when the budget is used up
     /// or the system has no memory left (then lastFailure() says so).

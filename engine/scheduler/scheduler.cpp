@@ -10,6 +10,7 @@
 #include "engine/platform/memory.h"
 #include "engine/platform/team.h"
 #include "engine/scheduler/inbox.h"
+#include "engine/scheduler/kv_budget.h"
 #include "engine/scheduler/loop.h"
 #include "engine/scheduler/page_pool.h"
 
@@ -29,15 +30,17 @@ uint64_t seedFromSystem() {
 }  // namespace
 
 struct Scheduler::State {
-    State(SchedulerOptions from, size_t threads, uint64_t kvBytes)
-        : options(std::move(from)), threads(threads), kvBytes(kvBytes),
-          loop(options, threads, kvBytes, inbox) {}
+    State(SchedulerOptions from, size_t threads)
+        : options(std::move(from)), threads(threads),
+          budget(options.kvBytes, options.context, options.freeMemory),
+          loop(options, threads, inbox, metrics) {}
 
     const SchedulerOptions options;
     const size_t threads;
-    const uint64_t kvBytes;
+    KvBudget budget;
     std::atomic<uint64_t> lastId{0};
     Inbox inbox;
+    Metrics metrics;
     Loop loop;
     std::thread thread;
 };
@@ -60,8 +63,8 @@ base::Result<std::unique_ptr<Scheduler>> Scheduler::start(const SchedulerOptions
     SchedulerOptions checked = options;
     checked.maxSequences = std::max(1u, options.maxSequences);
     checked.chunk = std::max(1u, options.chunk);
-    auto state =
-        std::make_unique<State>(checked, threads, options.kvBytes > 0 ? options.kvBytes : available / 4);
+    if (!checked.freeMemory) checked.freeMemory = platform::availableMemory;
+    auto state = std::make_unique<State>(checked, threads);
     state->thread = std::thread([loop = &state->loop] { loop->run(); });
     return std::unique_ptr<Scheduler>(new Scheduler(std::move(state)));
 }
@@ -72,10 +75,11 @@ Scheduler::~Scheduler() {
 }
 
 uint32_t Scheduler::contextOf(const library::LoadedModel& model) const {
-    const uint64_t held = state_->kvBytes / std::max<size_t>(1, model.model->kv.pageBytes) * kPagePositions;
-    uint32_t context = static_cast<uint32_t>(std::min<uint64_t>(model.model->config.context, held));
-    if (state_->options.context > 0) context = std::min(context, state_->options.context);
-    return context;
+    return state_->budget.contextOf(model);
+}
+
+uint64_t Scheduler::kvBytes() const {
+    return state_->budget.bytes();
 }
 
 base::Result<base::SequenceId> Scheduler::submit(GenerationRequest request) {
@@ -92,10 +96,8 @@ base::Result<base::SequenceId> Scheduler::submit(GenerationRequest request) {
     const uint32_t context = contextOf(*request.model);
     const size_t pageBytes = request.model->model->kv.pageBytes;
     if (context == 0)
-        return base::Error{base::Code::KvBudget,
-                           {},
-                           {},
-                           {bytesText(state_->kvBytes), request.model->name, bytesText(pageBytes)}};
+        return base::Error{
+            base::Code::KvBudget, {}, {}, {bytesText(kvBytes()), request.model->name, bytesText(pageBytes)}};
     if (request.prompt.size() > context)
         return base::Error{base::Code::ContextExceeded,
                            {},
@@ -104,6 +106,8 @@ base::Result<base::SequenceId> Scheduler::submit(GenerationRequest request) {
     const uint32_t left = context - static_cast<uint32_t>(request.prompt.size());
     Submit submit;
     submit.id = base::SequenceId{++state_->lastId};
+    submit.at = std::chrono::steady_clock::now();
+    submit.kvBytes = kvBytes();
     submit.limit = std::min(left, request.maxTokens.value_or(left));
     submit.seed = request.sampling.seed      ? *request.sampling.seed
                   : state_->options.drawSeed ? state_->options.drawSeed()
@@ -120,6 +124,14 @@ void Scheduler::cancel(base::SequenceId sequence) {
 
 std::vector<SequenceInfo> Scheduler::sequences(base::OwnerId owner) const {
     return state_->inbox.sequences(owner);
+}
+
+std::array<SequenceCounts, kPriorities> Scheduler::counts() const {
+    return state_->inbox.counts();
+}
+
+const Metrics& Scheduler::metrics() const {
+    return state_->metrics;
 }
 
 SchedulerStats Scheduler::stats() const {

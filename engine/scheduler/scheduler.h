@@ -13,10 +13,12 @@
 #include "engine/base/result.h"
 #include "engine/library/library.h"
 #include "engine/sampling/sampler.h"
+#include "engine/scheduler/metrics.h"
 
 namespace conclave::engine::scheduler {
 
 enum class FinishReason : uint8_t { Stop, Length, Cancelled, Failed };
+static_assert(static_cast<size_t>(FinishReason::Failed) + 1 == kFinishReasons);
 
 struct Usage {
     uint32_t promptTokens = 0, completionTokens = 0, cachedTokens = 0;
@@ -62,22 +64,32 @@ struct SequenceInfo {
 
 struct SchedulerOptions {
     size_t threads = 0;          ///< 0 = platform::defaultThreads()
-    uint64_t kvBytes = 0;        ///< budget of pages; 0 = a quarter of what is available now
+    uint64_t kvBytes = 0;        ///< budget of pages; 0 = chosen as models come, see KvBudget
     uint32_t context = 0;        ///< cap on the model's context; 0 = the model's own
     uint32_t maxSequences = 64;  ///< running at once; more wait
     uint32_t chunk = 256;        ///< most prompt tokens of one sequence in a step
     bool prefixCache = true;     ///< requests of one owner go on from pages that earlier ones computed
     /// For requests without a seed, on the submitter's thread; empty = the system's random numbers.
     std::function<uint64_t()> drawSeed{};
+    /// Bytes of memory that are free; empty = platform::availableMemory.
+    std::function<uint64_t()> freeMemory{};
 };
 
 /// Counters since the start, and what is stored now.
 struct SchedulerStats {
     uint64_t steps = 0, rows = 0, generatedTokens = 0;
+    uint64_t stoppedSteps = 0;                ///< of steps: cancelled, or gave way to a higher priority
     uint64_t preemptions = 0;                 ///< sequences that lost their pages for a while
     uint64_t cachedPages = 0, evictions = 0;  ///< of the prefix cache
+    uint64_t lookups = 0, hits = 0;           ///< sequences that looked for a stored prefix, and found one
     uint64_t kvBytesInUse = 0, kvBytes = 0;   ///< pages with a holder; the budget
 };
+
+/// Sequences of one priority, of all owners.
+struct SequenceCounts {
+    uint64_t waiting = 0, running = 0;
+};
+constexpr size_t kPriorities = 3;
 
 /// The one loop that owns every sequence. All public functions are thread-safe and return at once: they send
 /// the loop an event. Destroying it cancels what runs.
@@ -95,10 +107,13 @@ class Scheduler {
     void cancel(base::SequenceId sequence);
     /// The sequences of one owner.
     std::vector<SequenceInfo> sequences(base::OwnerId owner) const;
-    /// The context a request to this model may use: the model's own, at most SchedulerOptions::context and
-    /// what the budget of pages holds, so that one sequence alone always fits.
+    /// The context a request to this model may use, as KvBudget says.
     uint32_t contextOf(const library::LoadedModel& model) const;
+    /// The budget of KV pages.
+    uint64_t kvBytes() const;
     SchedulerStats stats() const;
+    std::array<SequenceCounts, kPriorities> counts() const;  ///< by Priority
+    const Metrics& metrics() const;
     size_t threads() const;
 
   private:

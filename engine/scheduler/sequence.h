@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -11,17 +12,23 @@
 
 namespace conclave::engine::scheduler {
 
+constexpr uint32_t kMostInterruptions = 4;
+
 /// One generation from its submission to its Finished event. Only the scheduler's thread touches it.
 struct Sequence {
-    Sequence(base::SequenceId id, GenerationRequest from, uint64_t seed, uint32_t limit)
-        : id(id), request(std::move(from)), seed(seed), tokens(request.prompt), answer(id, request, limit) {}
+    Sequence(base::SequenceId id, GenerationRequest from, uint64_t seed, uint32_t limit,
+             ModelMetrics& metrics)
+        : id(id), request(std::move(from)), seed(seed), metrics(metrics), tokens(request.prompt),
+          answer(id, request, limit) {}
     Sequence(const Sequence&) = delete;
     Sequence& operator=(const Sequence&) = delete;
 
     const base::SequenceId id;
     GenerationRequest request;
     const uint64_t seed;
-    std::vector<base::TokenId> tokens;  ///< the prompt, then what was generated
+    ModelMetrics& metrics;
+    std::chrono::steady_clock::time_point lastToken{};  ///< or when it was submitted
+    std::vector<base::TokenId> tokens;                  ///< the prompt, then what was generated
     Answer answer;
 
     bool running = false;  ///< admitted; otherwise it waits and holds no pages
@@ -30,6 +37,9 @@ struct Sequence {
     uint32_t cachedTokens = 0;  ///< of the prompt, found computed when it was first admitted
     uint64_t admittedStep = 0;  ///< number of the step before which it was last admitted
     uint64_t lastStep = 0;      ///< number of the last step it took part in; 0 = none
+    /// Its steps that were interrupted for a higher priority, less those that came to their end since; at
+    /// most kMostInterruptions, and then its next step is not interrupted.
+    uint32_t interrupted = 0;
     std::vector<PageId> pages;
     std::vector<std::byte*> pageData;      ///< of `pages`, as the model wants them
     std::vector<PrefixCache::Node> nodes;  ///< of the first pages: those that are in the prefix cache

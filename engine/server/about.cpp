@@ -2,15 +2,11 @@
 #include <unistd.h>
 
 #include "engine/protocol/engine_info.h"
+#include "engine/protocol/priority.h"
 #include "engine/server/routes.h"
 
 namespace conclave::engine::server {
 namespace {
-
-std::string_view nameOf(base::Priority priority) {
-    constexpr std::string_view kNames[] = {"interactive", "chat", "background"};
-    return kNames[static_cast<size_t>(priority)];
-}
 
 std::string_view nameOf(scheduler::SequenceInfo::State state) {
     constexpr std::string_view kNames[] = {"waiting", "prefill", "decode"};
@@ -42,7 +38,7 @@ void engineInfo(Context& context, const Request&, const Reply& reply) {
     info.kernels = facts.kernels;
     info.activations = facts.activations;
     info.kv = facts.kv;
-    info.kvBytes = facts.kvBytes;
+    info.kvBytes = context.scheduler.kvBytes();
     info.defaultModel = facts.defaultModel;
     for (const library::ModelEntry& entry : context.library.list())
         if (const auto model = entry.loaded ? context.library.loaded(entry.name) : nullptr)
@@ -58,7 +54,7 @@ void listSequences(Context& context, const Request& request, const Reply& reply)
     for (const scheduler::SequenceInfo& sequence : context.scheduler.sequences(request.owner))
         rows.push_back({.id = base::toInt(sequence.id),
                         .model = sequence.model,
-                        .priority = std::string(nameOf(sequence.priority)),
+                        .priority = std::string(protocol::nameOf(sequence.priority)),
                         .state = std::string(nameOf(sequence.state)),
                         .promptTokens = sequence.promptTokens,
                         .doneTokens = sequence.doneTokens,

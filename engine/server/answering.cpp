@@ -114,6 +114,7 @@ void generate(Context& context, base::OwnerId owner, const Reply& reply, const M
     request.sampling = samplingOf(generation, model->defaults);
     request.maxTokens = generation.maxTokens ? generation.maxTokens : model->defaults.maxTokens;
     request.stop = generation.stop;
+    request.priority = generation.priority.value_or(base::Priority::Chat);
     request.onEvent = [reply, writing](const scheduler::SequenceEvent& event) {
         reply.onStrand([writing, event](Exchange& exchange) { takeEvent(*writing, exchange, event); });
     };

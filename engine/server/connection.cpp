@@ -218,6 +218,7 @@ asio::awaitable<bool> Connection::refuse(ResponseForm form, Refusal refusal) {
                                                context_.facts.limits.queuedBytes, context_.exchanges);
     exchange->fail(refusal.error, refusal.status);
     co_await send(exchange);
+    context_.traffic.note(refusal.status);
     co_return false;
 }
 
@@ -231,6 +232,7 @@ asio::awaitable<bool> Connection::answer(Request request, ResponseForm form) {
                                            context_.exchanges);
     exchange_->onCut = [weak = weak_from_this()] {
         if (const auto self = weak.lock()) {
+            ++self->context_.traffic.cutReaders;
             spdlog::warn("a client that does not read its stream was cut off");
             self->close();
         }
@@ -240,6 +242,7 @@ asio::awaitable<bool> Connection::answer(Request request, ResponseForm form) {
     dispatch(context_, std::move(request), Reply(exchange_));
     const bool sent = co_await send(exchange_);
     --context_.requests;
+    context_.traffic.note(exchange_->status());
     const bool again = sent && exchange_->form().keepAlive && !leaving_;
     exchange_.reset();
     co_return again;

@@ -42,10 +42,11 @@ void Exchange::finish() {
     wake_.cancel();
 }
 
-void Exchange::whole(int status, const std::string& body) {
+void Exchange::whole(int status, const std::string& body, std::string_view contentType) {
     if (finished_) return;
     CONCLAVE_CHECK(!streaming_);
-    append(wholeHead(form_, status, body.size()));
+    status_ = status;
+    append(wholeHead(form_, status, body.size(), contentType));
     if (!form_.headOnly) append(body);
     finish();
 }
@@ -53,6 +54,7 @@ void Exchange::whole(int status, const std::string& body) {
 void Exchange::beginEvents(std::string errorEvent) {
     if (finished_ || streaming_) return;
     streaming_ = true;
+    status_ = 200;
     errorEvent_ = std::move(errorEvent);
     if (form_.version == 10) form_.keepAlive = false;
     append(streamHead(form_));

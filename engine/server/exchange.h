@@ -32,7 +32,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     void post(std::function<void()> work);
 
     // --- on the strand ---
-    void whole(int status, const std::string& body);
+    void whole(int status, const std::string& body, std::string_view contentType = kJson);
     /// `errorEvent` names the event that fail() sends once the stream has begun.
     void beginEvents(std::string errorEvent);
     void event(std::string_view name, std::string_view data);
@@ -45,6 +45,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     // --- for the connection, on the strand ---
     std::string take();
     bool finished() const { return finished_; }
+    /// Of what was sent; 0 before.
+    int status() const { return status_; }
     bool cut() const { return cut_; }
     const ResponseForm& form() const { return form_; }
     /// Until there is something to take, or the end.
@@ -76,6 +78,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     std::string queue_;
     std::string errorEvent_;
     std::vector<std::function<void()>> goneHooks_;
+    int status_ = 0;
     bool streaming_ = false, finished_ = false, gone_ = false, cut_ = false;
 };
 

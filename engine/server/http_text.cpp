@@ -51,9 +51,9 @@ bool inChunks(const ResponseForm& form) {
 
 }  // namespace
 
-std::string wholeHead(const ResponseForm& form, int status, uint64_t bytes) {
-    return startOf(form, status) +
-           "Content-Type: application/json\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n";
+std::string wholeHead(const ResponseForm& form, int status, uint64_t bytes, std::string_view contentType) {
+    return startOf(form, status) + "Content-Type: " + std::string(contentType) +
+           "\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n";
 }
 
 std::string streamHead(const ResponseForm& form) {

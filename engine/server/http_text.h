@@ -14,8 +14,11 @@ struct ResponseForm {
     std::string allow;      ///< 405: value of the Allow header
 };
 
-/// Head of a response with a body of `bytes` bytes of JSON.
-std::string wholeHead(const ResponseForm& form, int status, uint64_t bytes);
+inline constexpr std::string_view kJson = "application/json";
+
+/// Head of a response with a body of `bytes` bytes.
+std::string wholeHead(const ResponseForm& form, int status, uint64_t bytes,
+                      std::string_view contentType = kJson);
 
 /// Head of a stream of events: in chunks for HTTP/1.1; for HTTP/1.0 it ends with the connection.
 std::string streamHead(const ResponseForm& form);

@@ -26,6 +26,7 @@ struct Route {
 
 constexpr Route kRoutes[] = {
     {"GET", "/health", Who::Anyone, Where::Here, health},
+    {"GET", "/metrics", Who::Anyone, Where::Worker, metrics},
     {"GET", "/v1/models", Who::Anyone, Where::Worker, listModels},
     {"GET", "/v1/models/", Who::Anyone, Where::Worker, oneModel},
     {"POST", "/v1/chat/completions", Who::Anyone, Where::Worker, chatCompletions},

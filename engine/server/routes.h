@@ -11,6 +11,7 @@
 #include "engine/scheduler/scheduler.h"
 #include "engine/server/exchange.h"
 #include "engine/server/server.h"
+#include "engine/server/traffic.h"
 
 namespace conclave::engine::server {
 
@@ -36,6 +37,8 @@ struct Context {
     std::atomic<uint64_t> requests{0};    ///< being answered
     std::atomic<uint64_t> exchanges{0};   ///< answers that somebody still holds
     std::atomic<uint64_t> loads{0};       ///< running on a loader
+    std::atomic<uint64_t> open{0};        ///< connections
+    Traffic traffic;
     std::function<void()> shutDown;
 };
 
@@ -65,6 +68,7 @@ void loadModel(Context& context, const Request& request, const Reply& reply);
 void unloadModel(Context& context, const Request& request, const Reply& reply);
 void engineInfo(Context& context, const Request& request, const Reply& reply);
 void listSequences(Context& context, const Request& request, const Reply& reply);
+void metrics(Context& context, const Request& request, const Reply& reply);
 void health(Context& context, const Request& request, const Reply& reply);
 void shutDown(Context& context, const Request& request, const Reply& reply);
 

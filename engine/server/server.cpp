@@ -56,7 +56,6 @@ struct Server::State {
     asio::signal_set signals;
     std::unordered_map<uint64_t, std::weak_ptr<Connection>> connections;
     uint64_t nextConnection = 0;
-    std::atomic<size_t> open{0};
     bool stopping = false;
     std::thread thread;
 
@@ -91,9 +90,11 @@ void Server::State::welcome(Stream::socket peer) {
     }
     std::optional<Error> refusal;
     if (!owner.ok()) refusal = owner.error();
-    if (open >= options.facts.limits.connections)
+    if (context.open >= options.facts.limits.connections)
         refusal = Error{Code::ServerBusy, {}, {}, {"there are too many connections"}};
+    ++context.traffic.connections;
     if (refusal) {
+        ++context.traffic.refusedConnections;
         const std::string body = protocol::errorBody(*refusal);
         const std::string bytes =
             wholeHead({.version = 11, .keepAlive = false, .headOnly = false, .allow = {}},
@@ -105,9 +106,9 @@ void Server::State::welcome(Stream::socket peer) {
         return;
     }
     const uint64_t number = nextConnection++;
-    ++open;
+    ++context.open;
     const auto connection = std::make_shared<Connection>(std::move(peer), context, *owner, [this, number] {
-        --open;
+        --context.open;
         connections.erase(number);
         if (stopping) endIfIdle();
     });
@@ -202,7 +203,7 @@ bool Server::loading() const {
     return state_->context.loads > 0;
 }
 size_t Server::connections() const {
-    return state_->open;
+    return state_->context.open;
 }
 
 }  // namespace conclave::engine::server

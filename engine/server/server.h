@@ -18,7 +18,6 @@ struct Facts {
     std::string version;
     std::string socketPath;  ///< absolute
     std::string kernels, activations, kv;
-    uint64_t kvBytes = 0;
     std::string defaultModel;  ///< models.chat; may be empty
     int64_t startedUnix = 0;
     base::OwnerId owner{};  ///< who may load, unload and stop: the user who runs the engine

@@ -52,6 +52,10 @@ models-dir = ["/a", "/b"]
 [models]
 chat = "starter"
 completion = "coder"
+[limits]
+connections = 7
+body = "1MiB"
+idle = 30
 )");
     const auto loaded = load(sources_);
     ASSERT_TRUE(loaded.ok()) << base::render(loaded.error());
@@ -66,6 +70,9 @@ completion = "coder"
     EXPECT_EQ(o.modelFolders, (std::vector<std::string>{"/a", "/b"}));
     EXPECT_EQ(o.chatModel, "starter");
     EXPECT_EQ(o.completionModel, "coder");
+    EXPECT_EQ(o.connections, 7u);
+    EXPECT_EQ(o.bodyBytes, uint64_t{1} << 20);
+    EXPECT_EQ(o.idleSeconds, 30u);
     EXPECT_EQ(loaded->origin.at("threads"), folder_ + "/config.toml:2");
     EXPECT_EQ(loaded->origin.size(), keys().size());
 }

@@ -300,6 +300,14 @@ TEST(CompletionRequest, GoesThereAndBack) {
     EXPECT_TRUE(back->echo && !back->addSpecial && !back->parseSpecial);
 }
 
+TEST(CompletionRequest, ItsPriorityIsANameOrAbsent) {
+    EXPECT_FALSE(readCompletionRequest(R"({"prompt":"a"})")->generation.priority.has_value());
+    const auto read = readCompletionRequest(R"({"prompt":"a","priority":"background"})");
+    ASSERT_TRUE(read.ok());
+    EXPECT_EQ(read->generation.priority, base::Priority::Background);
+    EXPECT_EQ(readCompletionRequest(R"({"prompt":"a","priority":"first"})").error().field, "priority");
+}
+
 TEST(TokenizeRequest, IsCheckedToo) {
     EXPECT_EQ(readTokenizeRequest("{}").error().field, "content");
     EXPECT_EQ(readTokenizeRequest(R"({"content":7})").error().field, "content");

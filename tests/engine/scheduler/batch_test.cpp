@@ -17,6 +17,7 @@ struct BatchTest : ::testing::Test {
     std::shared_ptr<const library::LoadedModel> other = testing::makeMarkerModel("b");
     std::vector<std::unique_ptr<Sequence>> all;
     std::vector<Sequence*> running;
+    ModelMetrics metrics;
 
     Sequence& add(Priority priority, uint32_t prompt, bool decodes,
                   std::shared_ptr<const library::LoadedModel> of = nullptr) {
@@ -25,7 +26,8 @@ struct BatchTest : ::testing::Test {
         request.model = of ? of : model;
         request.prompt.assign(prompt, base::TokenId{'a'});
         request.onEvent = [](const SequenceEvent&) {};
-        all.push_back(std::make_unique<Sequence>(base::SequenceId{all.size() + 1}, request, 0, 1000));
+        all.push_back(
+            std::make_unique<Sequence>(base::SequenceId{all.size() + 1}, request, 0, 1000, metrics));
         Sequence& sequence = *all.back();
         if (decodes) {
             sequence.answer.accept(base::TokenId{'b'});
@@ -66,8 +68,29 @@ TEST_F(BatchTest, APromptOfLowerPriorityGetsASixteenth) {
     add(Priority::Background, 1000, false);
     add(Priority::Chat, 10, true);
     EXPECT_EQ(rows({512, 256}), (Rows{16, 1}));
+}
+
+TEST_F(BatchTest, APromptWaitsForOneOfHigherPriorityButNotForEver) {
+    Sequence& background = add(Priority::Background, 1000, false);
+    add(Priority::Chat, 10, true);
     add(Priority::Interactive, 40, false);
-    EXPECT_EQ(rows({512, 256}), (Rows{16, 1, 40}));
+    background.admittedStep = 3;
+    EXPECT_EQ(rows({512, 256, 3}), (Rows{0, 1, 40})) << "an answer under way goes on";
+    EXPECT_EQ(rows({512, 256, 3 + kPatience}), (Rows{0, 1, 40}));
+    EXPECT_EQ(rows({512, 256, 4 + kPatience}), (Rows{16, 1, 40}));
+    background.lastStep = 5 + kPatience;
+    EXPECT_EQ(rows({512, 256, 5 + kPatience}), (Rows{0, 1, 40}));
+}
+
+TEST_F(BatchTest, InterruptionsHalveTheChunk) {
+    Sequence& first = add(Priority::Background, 1000, false);
+    add(Priority::Background, 1000, false);
+    for (const uint32_t expected : {256u, 128u, 64u, 32u, 16u, 16u}) {
+        EXPECT_EQ(rows({512, 256}), (Rows{expected, expected})) << first.interrupted;
+        ++first.interrupted;
+    }
+    add(Priority::Interactive, 400, false);
+    EXPECT_EQ(rows({512, 256}), (Rows{0, 0, 256})) << "whoever interrupts has whole chunks";
 }
 
 TEST_F(BatchTest, AnswersThatDoNotFitTakeTurns) {

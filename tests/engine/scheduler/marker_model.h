@@ -32,6 +32,7 @@
 namespace conclave::engine::testing {
 
 constexpr int32_t kMarkerBos = 256, kMarkerEnd = 257, kMarkerTokens = 261;
+constexpr int kMarkerLayers = 8;
 constexpr uint32_t kMarkerVocabulary = 264;  ///< three embedding rows more than tokens, as padded models have
 
 struct MarkerOptions {
@@ -39,6 +40,7 @@ struct MarkerOptions {
     uint32_t maxRows = 512;
     std::chrono::microseconds stepDelay{
         0};  ///< spent in eight "layers", between which the stop token is looked at
+    std::chrono::microseconds rowDelay{0};  ///< the same, more for every row of the step
     bool chatTemplate = true;
     std::function<void(const model::Step&)> onStep;  ///< called on the scheduler's thread before each step
 };
@@ -126,15 +128,17 @@ inline void markerLogits(const model::Slice& slice, size_t position, float* logi
 inline model::StepOutcome markerForward(const MarkerOptions& options, model::Step& step,
                                         platform::Team& team) {
     if (options.onStep) options.onStep(step);
-    for (int layer = 0; layer < 8; ++layer) {
-        if (step.stop != nullptr && step.stop->load()) return model::StepOutcome::Stopped;
-        if (options.stepDelay.count() > 0) std::this_thread::sleep_for(options.stepDelay / 8);
-    }
     size_t rows = 0;
+    for (const model::Slice& slice : step.slices)
+        rows += slice.tokens.size();
+    const auto layerTime = (options.stepDelay + options.rowDelay * rows) / kMarkerLayers;
+    for (int layer = 0; layer < kMarkerLayers; ++layer) {
+        if (step.stop != nullptr && step.stop->load()) return model::StepOutcome::Stopped;
+        if (layerTime.count() > 0) std::this_thread::sleep_for(layerTime);
+    }
     std::vector<size_t> firstLogits;
     size_t asked = 0;
     for (const model::Slice& slice : step.slices) {
-        rows += slice.tokens.size();
         CONCLAVE_CHECK(!slice.tokens.empty());
         CONCLAVE_CHECK(slice.start + slice.tokens.size() <= slice.pages.size() * 64);
         firstLogits.push_back(asked);
@@ -201,7 +205,7 @@ inline std::shared_ptr<const library::LoadedModel> makeMarkerModel(const std::st
     model::Model made;
     made.config.architecture = "marker";
     made.config.sourceArchitecture = "marker";
-    made.config.layers = 8;
+    made.config.layers = kMarkerLayers;
     made.config.hidden = 1;
     made.config.vocabulary = kMarkerVocabulary;
     made.config.context = options.context;

@@ -24,6 +24,7 @@ class Recorder {
         tokens_.insert(tokens_.end(), event.tokens.begin(), event.tokens.end());
         if (event.kind == scheduler::SequenceEvent::Kind::Text) {
             EXPECT_FALSE(event.text.empty());
+            if (texts_ == 0) firstText_ = std::chrono::steady_clock::now();
             text_ += event.text;
             ++texts_;
         } else {
@@ -54,6 +55,11 @@ class Recorder {
         const std::lock_guard lock(mutex_);
         return tokens_;
     }
+    /// When the first text came.
+    std::chrono::steady_clock::time_point firstText() const {
+        const std::lock_guard lock(mutex_);
+        return firstText_;
+    }
     size_t texts() const {
         const std::lock_guard lock(mutex_);
         return texts_;
@@ -71,6 +77,7 @@ class Recorder {
     std::string text_;
     std::vector<base::TokenId> tokens_;
     size_t texts_ = 0;
+    std::chrono::steady_clock::time_point firstText_;
     bool finished_ = false;
     int order_ = 0;
     scheduler::SequenceEvent last_;
