@@ -22,7 +22,7 @@ struct Place {
 
 struct Choice {
     base::TokenId token{};
-    std::optional<Logprobs> logprobs;  ///< where options.logprobs asks for them
+    std::optional<Logprobs> logprobs{};  ///< where options.logprobs asks for them
 };
 
 /// From a row of logits to a token: adjust() on a copy, then sample(); log probabilities are those of
