@@ -10,23 +10,31 @@ Candidates::iterator at(Candidates& candidates, size_t index) {
     return candidates.begin() + static_cast<std::ptrdiff_t>(index);
 }
 
-/// Leaves the first of the order `before` whose weights reach `wanted`, in that order.
+/// Leaves the first of the order `before` whose weights reach `wanted`. Halves what is left until the last of
+/// them is found, so that the time is linear.
 template <class Before> void keepFirst(Candidates& candidates, double wanted, const Before& before) {
+    constexpr size_t kFew = 64;
+    Candidates ordered = candidates;
     double sum = 0;
-    size_t kept = 0;
-    for (size_t sorted = 0; sorted < candidates.size();) {
-        const size_t upTo = std::min(candidates.size(), std::max<size_t>(64, sorted * 4));
-        if (upTo < candidates.size())
-            std::nth_element(at(candidates, sorted), at(candidates, upTo), candidates.end(), before);
-        std::sort(at(candidates, sorted), at(candidates, upTo), before);
-        for (sorted = upTo; kept < sorted;) {
-            sum += candidates[kept++].weight;
-            if (sum >= wanted) {
-                candidates.resize(kept);
-                return;
-            }
+    size_t begin = 0, end = ordered.size();  // those before `begin` are kept and do not reach `wanted`
+    while (end - begin > kFew) {
+        const size_t middle = begin + (end - begin) / 2;
+        std::nth_element(at(ordered, begin), at(ordered, middle), at(ordered, end), before);
+        double half = 0;
+        for (size_t i = begin; i < middle; ++i)
+            half += ordered[i].weight;
+        if (sum + half >= wanted) {
+            end = middle;
+        } else {
+            sum += half;
+            begin = middle;
         }
     }
+    std::sort(at(ordered, begin), at(ordered, end), before);
+    size_t last = begin;
+    for (sum += ordered[last].weight; sum < wanted && last + 1 < end;)
+        sum += ordered[++last].weight;
+    std::erase_if(candidates, [&](const Candidate& c) { return before(ordered[last], c); });
 }
 
 }  // namespace

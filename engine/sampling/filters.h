@@ -5,7 +5,7 @@
 namespace conclave::engine::sampling {
 
 // The filters, each of the candidates that the one before left and of their weights. Each leaves at least one
-// candidate of at least one, in an order that is a function of logits and options alone.
+// candidate of at least one, in the order in which they came, in linear time.
 
 /// Leaves the fewest of the most typical candidates whose share of all weights reaches `share`: those whose
 /// information -log p is nearest to the entropy of the whole come first (Meister, Pimentel, Wiher, Cotterell,
@@ -13,8 +13,7 @@ namespace conclave::engine::sampling {
 /// were made with.
 void keepTypical(Candidates& candidates, double share, float best, double temperature);
 
-/// Leaves the fewest of the likeliest whose weights reach `wanted`, likeliest first. Sorts only as many as
-/// that takes.
+/// Leaves the fewest of the likeliest whose weights reach `wanted`.
 void keepUpTo(Candidates& candidates, double wanted);
 
 /// Leaves those whose weight is at least `share` of the largest.

@@ -11,10 +11,6 @@
 namespace conclave::engine::sampling {
 namespace {
 
-bool lowerId(const Candidate& a, const Candidate& b) {
-    return a.id < b.id;
-}
-
 /// The first whose sum with those before it exceeds `target`, the last that has a weight where rounding
 /// leaves none.
 base::TokenId firstBeyond(const Candidates& candidates, double sum, double target) {
@@ -28,7 +24,7 @@ base::TokenId firstBeyond(const Candidates& candidates, double sum, double targe
     return base::TokenId{last};
 }
 
-/// The order of the candidates is a function of the logits and the options alone, and so is the token.
+/// The candidates stand by id, so the token is a function of the logits and the options alone.
 base::TokenId draw(const Candidates& candidates, double uniform) {
     return firstBeyond(candidates, 0, uniform * sumOf(candidates));
 }
@@ -51,7 +47,7 @@ base::TokenId drawFromAll(std::span<const float> logits, const Survey& found, do
 
 /// The likeliest tokens that certainly hold those whose weights reach `wanted`, with their weights.
 Candidates enoughFor(std::span<const float> logits, const Survey& found, double temperature, double wanted) {
-    for (size_t k = 64;; k *= 8) {
+    for (size_t k = 64;; k = k < 1024 ? 1024 : logits.size()) {  // the first is nearly always enough
         Candidates candidates = likeliest(logits, found, k);
         if (weigh(candidates, found.best, temperature) >= wanted || k >= logits.size()) return candidates;
     }
@@ -87,7 +83,6 @@ base::Result<base::TokenId> sample(std::span<const float> logits, const SamplerO
     double total = 0;  // of the weights that the nucleus is a share of
     if (byRank || typical) {
         candidates = likeliest(logits, found, byRank ? options.topK : logits.size());
-        std::sort(candidates.begin(), candidates.end(), lowerId);
         total = weigh(candidates, found.best, temperature);
         if (typical) keepTypical(candidates, double{options.typicalP}, found.best, temperature);
         if (typical) total = sumOf(candidates);

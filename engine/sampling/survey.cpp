@@ -201,8 +201,10 @@ Candidates likeliest(std::span<const float> logits, const Survey& survey, size_t
     }
     Candidates out = atLeast(logits, survey, least);
     if (k < out.size()) {
-        std::nth_element(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(k), out.end(), likelier);
-        out.resize(k);
+        Candidates ordered = out;
+        const auto last = ordered.begin() + static_cast<std::ptrdiff_t>(k) - 1;
+        std::nth_element(ordered.begin(), last, ordered.end(), likelier);
+        std::erase_if(out, [&](const Candidate& c) { return likelier(*last, c); });
     }
     return out;
 }

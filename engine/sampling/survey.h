@@ -55,7 +55,7 @@ Candidates weighedBlock(std::span<const float> logits, size_t block, float best,
 /// Every token whose logit is at least `least` and not -infinity, by id; weights are not set.
 Candidates atLeast(std::span<const float> logits, const Survey& survey, float least);
 
-/// The k likeliest tokens that can be chosen, k > 0, in no useful order; weights are not set.
+/// The k likeliest tokens that can be chosen, k > 0, by id; weights are not set.
 Candidates likeliest(std::span<const float> logits, const Survey& survey, size_t k);
 
 }  // namespace conclave::engine::sampling

@@ -82,7 +82,7 @@ TEST_F(SamplingOverTheSocket, ABiasOfAHundredForcesAToken) {
     const auto ids = client::Engine(process_->socket()).tokenize({.model = {}, .content = " parcel"});
     ASSERT_TRUE(ids.ok() && !ids->empty());
     const std::string id = std::to_string(base::toInt(ids->front()));
-    const Json forced = complete(R"("logprobs":0,"max_tokens":5,"logit_bias":{")" + id + R"(":100}})");
+    const Json forced = complete(R"("logprobs":0,"max_tokens":5,"logit_bias":{")" + id + R"(":100})");
     const Json& tokens = forced["choices"][0]["logprobs"]["tokens"];
     ASSERT_EQ(tokens.size(), 5u);
     for (const Json& token : tokens)
