@@ -99,6 +99,22 @@ void addGenerationFlags(CLI::App& app, protocol::Generation& generation) {
         "Keep this many of the likeliest tokens; 0 = all");
     app.add_option("--min-p", generation.minP, "Drop tokens below this share of the likeliest; 0 to 1")
         ->check(finite);
+    app.add_option("--typical-p", generation.typicalP,
+                   "Keep the most typical tokens up to this share; 0 to 1")
+        ->check(finite);
+    app.add_option("--presence-penalty", generation.presencePenalty,
+                   "Taken from tokens that were generated before; -2 to 2")
+        ->check(finite);
+    app.add_option("--frequency-penalty", generation.frequencyPenalty,
+                   "The same for each time they were; -2 to 2")
+        ->check(finite);
+    app.add_option("--repeat-penalty", generation.repetitionPenalty,
+                   "Divides the odds of tokens of prompt and answer; 1 = off")
+        ->check(finite);
+    app.add_option("--repeat-last-n", generation.repeatLastN,
+                   "Tokens that penalties look back at; -1 = all, 0 = none");
+    app.add_option("--min-tokens", generation.minTokens, "Do not end the answer before this many tokens");
+    app.add_flag("--ignore-eos", generation.ignoreEos, "Go on when the model says that it is done");
     app.add_option("--seed", generation.seed, "The same seed gives the same answer");
     app.add_option("--max-tokens", generation.maxTokens, "End the answer after this many tokens");
     app.add_option("--stop", generation.stop, "End the answer before this text; may be given again");

@@ -31,7 +31,9 @@ base::Result<client::Engine> findRunningEngine(const std::string& socket);
 /// warnings about the model go to stderr.
 base::Result<std::string> readyModel(const client::Engine& engine, const std::string& argument);
 
-/// Adds --temperature --top-p --top-k --min-p --seed --max-tokens --stop. The engine checks their ranges.
+/// Adds --temperature --top-p --top-k --min-p --typical-p --presence-penalty --frequency-penalty
+/// --repeat-penalty --repeat-last-n --min-tokens --ignore-eos --seed --max-tokens --stop. The engine checks
+/// their ranges.
 void addGenerationFlags(CLI::App& app, protocol::Generation& generation);
 
 }  // namespace conclave::engine::cli

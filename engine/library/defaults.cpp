@@ -10,6 +10,7 @@ namespace {
 using nlohmann::json;
 
 // The ranges that requests are held to as well.
+constexpr double kLeastRepetition = 0.01, kMostRepetition = 100;
 constexpr double kMostTemperature = 5, kMostTopK = std::numeric_limits<int32_t>::max();
 
 /// `value` where it lies in its range, a warning where it does not.
@@ -69,6 +70,9 @@ Advice adviceOf(const formats::HfFolder& folder) {
     out.topP = asFloat(numberAt(config, "top_p", 0, 1, file, advice));
     out.minP = asFloat(numberAt(config, "min_p", 0, 1, file, advice));
     out.topK = asTopK(numberAt(config, "top_k", -1, kMostTopK, file, advice));
+    out.typicalP = asFloat(numberAt(config, "typical_p", 0, 1, file, advice));
+    out.repetitionPenalty =
+        asFloat(numberAt(config, "repetition_penalty", kLeastRepetition, kMostRepetition, file, advice));
     if (const auto most = numberAt(config, "max_new_tokens", 1, kMostTopK, file, advice))
         out.maxTokens = static_cast<uint32_t>(*most);
     if (config.value("do_sample", json()) == false)  // the other values then lie unused in the file
@@ -89,6 +93,10 @@ Advice adviceOf(const formats::GgufFile& gguf) {
     advice.defaults.topP = asFloat(numberAt("general.sampling.top_p", 0, 1));
     advice.defaults.minP = asFloat(numberAt("general.sampling.min_p", 0, 1));
     advice.defaults.topK = asTopK(numberAt("general.sampling.top_k", -1, kMostTopK));
+    advice.defaults.repetitionPenalty =
+        asFloat(numberAt("general.sampling.penalty_repeat", kLeastRepetition, kMostRepetition));
+    if (const auto last = numberAt("general.sampling.penalty_last_n", -1, kMostTopK))
+        advice.defaults.repeatLastN = static_cast<int32_t>(*last);
     return advice;
 }
 

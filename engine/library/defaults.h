@@ -20,7 +20,8 @@ struct Advice {
 
 /// generation_config.json (sampling, max_new_tokens, eos_token_id) and config.json (eos_token_id).
 Advice adviceOf(const formats::HfFolder& folder);
-/// general.sampling.{temp,top_k,top_p,min_p}; the end tokens of GGUF are in the vocabulary.
+/// general.sampling.{temp,top_k,top_p,min_p,penalty_repeat,penalty_last_n}; the end tokens of GGUF are in the
+/// vocabulary.
 Advice adviceOf(const formats::GgufFile& file);
 
 }  // namespace conclave::engine::library

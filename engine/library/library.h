@@ -21,9 +21,11 @@ namespace conclave::engine::library {
 /// request's fields win over these, these over temperature 1 and top_p 1. `do_sample: false` is temperature
 /// 0.
 struct GenerationDefaults {
-    std::optional<float> temperature, topP, minP;
+    std::optional<float> temperature, topP, minP, typicalP;
     std::optional<uint32_t> topK;
-    std::optional<uint32_t> maxTokens;  ///< max_new_tokens
+    std::optional<float> repetitionPenalty;
+    std::optional<int32_t> repeatLastN;  ///< tokens that penalties look back at; −1 = all
+    std::optional<uint32_t> maxTokens;   ///< max_new_tokens
 };
 
 /// A model with everything that is needed to talk to it. Immutable once published.

@@ -33,6 +33,11 @@ Result<Metadata> samplingKeys(const HfFolder& folder) {
     }
     CONCLAVE_TRY_VOID(number("top_p", "top_p"));
     CONCLAVE_TRY_VOID(number("min_p", "min_p"));
+    if (f.has(
+            "repetition_penalty")) {  // of the whole text there; readers of GGUF would look back at 64 tokens
+        CONCLAVE_TRY_VOID(number("repetition_penalty", "penalty_repeat"));
+        out.emplace_back("general.sampling.penalty_last_n", GgufScalar(int32_t{-1}));
+    }
     return out;
 }
 

@@ -16,15 +16,19 @@ Json envelope(const AnswerHead& head, std::string_view object) {
     return out;
 }
 
+Json logprobsOf(const AnswerHead& head, const ChoicePart& part) {
+    return isChat(head) ? chatLogprobs(part.scores) : completionLogprobs(part.scores);
+}
+
 /// What both kinds of chunk share: one choice, whose text lies in a delta for chat and in "text" for
 /// completions.
-std::string chunk(const AnswerHead& head, Json delta, std::string_view text, const Json& finish) {
-    Json choice = {{"index", 0}};
+std::string chunk(const AnswerHead& head, Json delta, const ChoicePart& part, const Json& finish) {
+    Json choice = {{"index", part.index}};
     if (isChat(head))
         choice["delta"] = std::move(delta);
     else
-        choice["text"] = text;
-    choice["logprobs"] = nullptr;
+        choice["text"] = part.text;
+    choice["logprobs"] = logprobsOf(head, part);
     choice["finish_reason"] = finish;
     Json out = envelope(head, isChat(head) ? "chat.completion.chunk" : "text_completion");
     out["choices"] = Json::array({std::move(choice)});
@@ -59,16 +63,16 @@ std::string_view name(Finish finish) {
     return finish == Finish::Stop ? "stop" : "length";
 }
 
-std::string roleChunk(const AnswerHead& head) {
-    return chunk(head, {{"role", "assistant"}, {"content", ""}}, "", nullptr);
+std::string roleChunk(const AnswerHead& head, uint32_t index) {
+    return chunk(head, {{"role", "assistant"}, {"content", ""}}, {.text = {}, .index = index}, nullptr);
 }
 
-std::string textChunk(const AnswerHead& head, std::string_view text) {
-    return chunk(head, {{"content", text}}, text, nullptr);
+std::string textChunk(const AnswerHead& head, const ChoicePart& part) {
+    return chunk(head, {{"content", part.text}}, part, nullptr);
 }
 
-std::string finishChunk(const AnswerHead& head, Finish finish) {
-    return chunk(head, Json::object(), "", Json(name(finish)));
+std::string finishChunk(const AnswerHead& head, Finish finish, const ChoicePart& part) {
+    return chunk(head, Json::object(), part, Json(name(finish)));
 }
 
 std::string usageChunk(const AnswerHead& head, const Usage& usage) {
@@ -78,16 +82,20 @@ std::string usageChunk(const AnswerHead& head, const Usage& usage) {
     return dump(out);
 }
 
-std::string wholeAnswer(const AnswerHead& head, std::string_view text, Finish finish, const Usage& usage) {
-    Json choice = {{"index", 0}};
-    if (isChat(head))
-        choice["message"] = {{"role", "assistant"}, {"content", text}, {"refusal", nullptr}};
-    else
-        choice["text"] = text;
-    choice["logprobs"] = nullptr;
-    choice["finish_reason"] = name(finish);
+std::string wholeAnswer(const AnswerHead& head, std::span<const WholeChoice> choices, const Usage& usage) {
+    Json list = Json::array();
+    for (const WholeChoice& whole : choices) {
+        Json choice = {{"index", whole.part.index}};
+        if (isChat(head))
+            choice["message"] = {{"role", "assistant"}, {"content", whole.part.text}, {"refusal", nullptr}};
+        else
+            choice["text"] = whole.part.text;
+        choice["logprobs"] = logprobsOf(head, whole.part);
+        choice["finish_reason"] = name(whole.finish);
+        list.push_back(std::move(choice));
+    }
     Json out = envelope(head, isChat(head) ? "chat.completion" : "text_completion");
-    out["choices"] = Json::array({std::move(choice)});
+    out["choices"] = std::move(list);
     out["usage"] = usageJson(usage);
     return dump(out);
 }
@@ -104,6 +112,7 @@ base::Result<AnswerPiece> readAnswer(std::string_view json) {
     piece.model = textOf(body, "model");
     for (const Json& choice : body["choices"]) {
         if (!choice.is_object()) return unexpected("a choice that is no object");
+        if (count(choice, "index") != 0) continue;
         piece.finish = textOf(choice, "finish_reason");
         if (choice.contains("delta"))
             piece.text += textOf(choice["delta"], "content");

@@ -2,10 +2,13 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/base/result.h"
+#include "engine/protocol/logprobs.h"
 
 namespace conclave::engine::protocol {
 
@@ -28,19 +31,33 @@ struct AnswerHead {
     bool includeUsage = false;  ///< every chunk carries "usage": null
 };
 
-// The pieces of a stream in the schema of OpenAI, each the data of one event: for chat the role first; then
-// text; then the finish with an empty delta; then, where it was asked for, the usage with no choices; then
-// kDone.
-std::string roleChunk(const AnswerHead& head);
-std::string textChunk(const AnswerHead& head, std::string_view text);
-std::string finishChunk(const AnswerHead& head, Finish finish);
+/// What is told of one of the choices.
+struct ChoicePart {
+    std::string text;
+    uint32_t index = 0;
+    std::vector<TokenScore> scores{};  ///< of the tokens behind the text; none: "logprobs": null
+};
+
+// The pieces of a stream in the schema of OpenAI, each the data of one event: for chat the role of every
+// choice first; then text, of all choices as it comes; then for each its finish with an empty delta (its
+// scores are those of tokens without text, such as the end token); then, where it was asked for, the usage
+// with no choices; then kDone.
+std::string roleChunk(const AnswerHead& head, uint32_t index = 0);
+std::string textChunk(const AnswerHead& head, const ChoicePart& part);
+std::string finishChunk(const AnswerHead& head, Finish finish, const ChoicePart& part = {});
 std::string usageChunk(const AnswerHead& head, const Usage& usage);
 inline constexpr std::string_view kDone = "[DONE]";
 
-/// The whole answer of a request without stream.
-std::string wholeAnswer(const AnswerHead& head, std::string_view text, Finish finish, const Usage& usage);
+/// A choice that is over.
+struct WholeChoice {
+    ChoicePart part;
+    Finish finish = Finish::Stop;
+};
 
-/// What one chunk, or a whole answer, says.
+/// The whole answer of a request without stream.
+std::string wholeAnswer(const AnswerHead& head, std::span<const WholeChoice> choices, const Usage& usage);
+
+/// What one chunk, or a whole answer, says of the first choice.
 struct AnswerPiece {
     std::string text;
     std::string finish;  ///< "stop", "length"; empty before the end

@@ -119,6 +119,14 @@ void readTemplateOptions(Fields& fields, ChatRequest& out) {
     out.templateOptions.erase("add_generation_prompt");
 }
 
+void readLogprobs(Fields& fields, Generation& out) {
+    constexpr int64_t kMostTop = 20;
+    const bool wanted = fields.boolean("logprobs").value_or(false);
+    const auto top = fields.integer("top_logprobs", 0, kMostTop);
+    if (top > 0 && !wanted) fields.refuse("top_logprobs", "0 or absent unless logprobs is true");
+    if (wanted) out.logprobs = static_cast<uint32_t>(top.value_or(0));
+}
+
 }  // namespace
 
 base::Result<ChatRequest> readChatRequest(std::string_view body) {
@@ -126,6 +134,7 @@ base::Result<ChatRequest> readChatRequest(std::string_view body) {
     Fields fields(json);
     ChatRequest out;
     out.generation = readGeneration(fields);
+    readLogprobs(fields, out.generation);
     fields.require("messages", "an array of messages");
     if (const Json* messages = fields.array("messages")) {
         if (messages->empty()) fields.refuse("messages", "an array of at least one message");
@@ -142,6 +151,10 @@ base::Result<ChatRequest> readChatRequest(std::string_view body) {
 Json toJson(const ChatRequest& request) {
     Json body = Json::object();
     writeGeneration(request.generation, body);
+    if (const auto& top = request.generation.logprobs) {
+        body["logprobs"] = true;
+        body["top_logprobs"] = *top;
+    }
     body["messages"] = request.messages;
     if (!request.tools.is_null()) body["tools"] = request.tools;
     if (!request.templateOptions.empty()) body["chat_template_kwargs"] = request.templateOptions;

@@ -34,6 +34,17 @@ void readPrompt(Fields& fields, CompletionRequest& out) {
         fields.refuseAt(path, *prompt, std::string(kPromptMust));
 }
 
+void readLogprobs(Fields& fields, CompletionRequest& out) {
+    constexpr int64_t kMostTop = 5;
+    const Json* value = fields.find("logprobs");
+    if (value == nullptr || *value == false) return;
+    if (const auto top = fields.integer("logprobs", 0, kMostTop))
+        out.generation.logprobs = static_cast<uint32_t>(*top);
+    if (out.echo)
+        fields.refuse("logprobs",
+                      "absent where echo is true (those of the prompt are not offered by this version)");
+}
+
 }  // namespace
 
 base::Result<CompletionRequest> readCompletionRequest(std::string_view body) {
@@ -43,6 +54,7 @@ base::Result<CompletionRequest> readCompletionRequest(std::string_view body) {
     out.generation = readGeneration(fields);
     readPrompt(fields, out);
     out.echo = fields.boolean("echo").value_or(false);
+    readLogprobs(fields, out);
     out.addSpecial = fields.boolean("add_special").value_or(true);
     out.parseSpecial = fields.boolean("parse_special").value_or(true);
     if (!fields.text("suffix").value_or("").empty())
@@ -58,6 +70,7 @@ Json toJson(const CompletionRequest& request) {
         body["prompt"] = *text;
     else
         body["prompt"] = tokenIdsJson(std::get<std::vector<base::TokenId>>(request.prompt));
+    if (request.generation.logprobs) body["logprobs"] = *request.generation.logprobs;
     if (request.echo) body["echo"] = true;
     if (!request.addSpecial) body["add_special"] = false;
     if (!request.parseSpecial) body["parse_special"] = false;

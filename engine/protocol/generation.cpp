@@ -2,12 +2,14 @@
 
 #include <limits>
 
+#include "engine/protocol/logit_bias.h"
 #include "engine/protocol/priority.h"
 
 namespace conclave::engine::protocol {
 namespace {
 
 constexpr int64_t kInt32Most = std::numeric_limits<int32_t>::max();
+constexpr int64_t kMostAnswers = 16;
 constexpr size_t kMostStops = 16;
 constexpr size_t kMostStopBytes = 4096;
 
@@ -19,17 +21,8 @@ struct NotOffered {
     std::string_view must;
 };
 
-bool isZero(const Json& value) {
-    return value.is_number() && value.get<double>() == 0;
-}
 bool isOne(const Json& value) {
     return value.is_number() && value.get<double>() == 1;
-}
-bool isFalse(const Json& value) {
-    return value.is_boolean() && !value.get<bool>();
-}
-bool isEmpty(const Json& value) {
-    return value.is_structured() && value.empty();
 }
 bool isPlainText(const Json& value) {
     return value.is_object() && value.size() == 1 && value.begin().key() == "type" &&
@@ -37,15 +30,7 @@ bool isPlainText(const Json& value) {
 }
 
 constexpr NotOffered kNotOffered[] = {
-    {"n", isOne, "1 (several answers to one request are not offered by this version)"},
-    {"best_of", isOne, "1 (several answers to one request are not offered by this version)"},
-    {"logprobs", isFalse, "false or absent (log probabilities are not offered by this version)"},
-    {"top_logprobs", isZero, "0 or absent (log probabilities are not offered by this version)"},
-    {"logit_bias", isEmpty, "empty or absent (logit bias is not offered by this version)"},
-    {"frequency_penalty", isZero, "0 (penalties are not offered by this version)"},
-    {"presence_penalty", isZero, "0 (penalties are not offered by this version)"},
-    {"repetition_penalty", isOne, "1 (penalties are not offered by this version)"},
-    {"repeat_penalty", isOne, "1 (penalties are not offered by this version)"},
+    {"best_of", isOne, "1 (choosing the best of several answers is not offered by this version)"},
     {"response_format", isPlainText,
      "{\"type\":\"text\"} or absent (other formats are not offered by this version)"},
 };
@@ -89,6 +74,25 @@ std::optional<uint32_t> readMaxTokens(Fields& fields) {
     return most;
 }
 
+void readLength(Fields& fields, Generation& out) {
+    out.maxTokens = readMaxTokens(fields);
+    out.minTokens = static_cast<uint32_t>(fields.integer("min_tokens", 0, kInt32Most).value_or(0));
+    if (out.maxTokens && out.minTokens > *out.maxTokens)
+        fields.refuse("min_tokens", "at most max_tokens, which is " + std::to_string(*out.maxTokens));
+    out.ignoreEos = fields.boolean("ignore_eos").value_or(false);
+}
+
+void readPenalties(Fields& fields, Generation& out) {
+    out.presencePenalty = fields.number("presence_penalty", -2, 2);
+    out.frequencyPenalty = fields.number("frequency_penalty", -2, 2);
+    for (const std::string_view name : {"repetition_penalty", "repeat_penalty"}) {  // the first one given
+        const std::optional<double> value = fields.number(name, 0.01, 100);
+        if (!out.repetitionPenalty) out.repetitionPenalty = value;
+    }
+    if (const auto last = fields.integer("repeat_last_n", -1, kInt32Most))
+        out.repeatLastN = static_cast<int32_t>(*last);
+}
+
 }  // namespace
 
 Generation readGeneration(Fields& fields) {
@@ -100,7 +104,11 @@ Generation readGeneration(Fields& fields) {
     const std::optional<int64_t> topK =
         fields.integer("top_k", std::numeric_limits<int32_t>::min(), kInt32Most);
     if (topK) out.topK = *topK > 0 ? static_cast<uint32_t>(*topK) : 0;
-    out.maxTokens = readMaxTokens(fields);
+    out.typicalP = fields.number("typical_p", 0, 1);
+    readPenalties(fields, out);
+    out.logitBias = readLogitBias(fields);
+    readLength(fields, out);
+    out.n = static_cast<uint32_t>(fields.integer("n", 1, kMostAnswers).value_or(1));
     const std::optional<int64_t> seed =
         fields.integer("seed", std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max());
     if (seed && *seed != -1) out.seed = static_cast<uint64_t>(*seed);
@@ -127,8 +135,17 @@ void writeGeneration(const Generation& generation, Json& body) {
     if (generation.temperature) body["temperature"] = *generation.temperature;
     if (generation.topP) body["top_p"] = *generation.topP;
     if (generation.minP) body["min_p"] = *generation.minP;
+    if (generation.typicalP) body["typical_p"] = *generation.typicalP;
     if (generation.topK) body["top_k"] = *generation.topK;
+    if (generation.presencePenalty) body["presence_penalty"] = *generation.presencePenalty;
+    if (generation.frequencyPenalty) body["frequency_penalty"] = *generation.frequencyPenalty;
+    if (generation.repetitionPenalty) body["repetition_penalty"] = *generation.repetitionPenalty;
+    if (generation.repeatLastN) body["repeat_last_n"] = *generation.repeatLastN;
+    if (!generation.logitBias.empty()) body["logit_bias"] = logitBiasJson(generation.logitBias);
     if (generation.maxTokens) body["max_tokens"] = *generation.maxTokens;
+    if (generation.minTokens > 0) body["min_tokens"] = generation.minTokens;
+    if (generation.ignoreEos) body["ignore_eos"] = true;
+    if (generation.n != 1) body["n"] = generation.n;
     if (generation.seed) body["seed"] = static_cast<int64_t>(*generation.seed);
     if (!generation.stop.empty()) body["stop"] = generation.stop;
     if (generation.priority) body["priority"] = nameOf(*generation.priority);

@@ -19,6 +19,11 @@ bool beginsText(const GenerationRequest& request) {
            });
 }
 
+uint32_t charactersOf(std::string_view text) {
+    return static_cast<uint32_t>(
+        std::ranges::count_if(text, [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; }));
+}
+
 /// Which stop string was completed: `rest` is the text from where nothing is shown any more.
 std::optional<std::string> stopAt(const std::vector<std::string>& stops, std::string_view rest) {
     std::optional<std::string> found;
@@ -36,13 +41,34 @@ void Answer::tell(std::string text) {
     if (text.empty()) return;
     SequenceEvent event;
     event.sequence = id_;
+    toldBytes_ += text.size();
     event.text = std::move(text);
-    event.tokens = std::exchange(untold_, {});
+    // A token goes with the first byte of its text, one without text with the text after it.
+    const auto later =
+        std::ranges::find_if(untold_, [&](const Untold& token) { return token.bytes >= toldBytes_; });
+    addUntold(event, static_cast<size_t>(later - untold_.begin()));
     request_.onEvent(event);
+}
+
+/// Moves the first `count` untold tokens into the event.
+void Answer::addUntold(SequenceEvent& event, size_t count) {
+    const auto end = untold_.begin() + static_cast<std::ptrdiff_t>(count);
+    for (auto token = untold_.begin(); token != end; ++token) {
+        event.tokens.push_back(token->chosen.token);
+        if (token->chosen.logprobs)
+            event.details.push_back({std::move(*token->chosen.logprobs), token->characters});
+    }
+    untold_.erase(untold_.begin(), end);
 }
 
 bool Answer::push(std::string text) {
     if (text.empty()) return false;
+    bytes_ += text.size();
+    characters_ += charactersOf(text);
+    if (generated_ <= request_.minTokens) {  // no end is looked for yet, so nothing is held back
+        tell(std::move(text));
+        return false;
+    }
     held_ += text;
     text::StopStrings::Out out = stops_.push(text);
     held_.erase(0, out.text.size());
@@ -51,10 +77,12 @@ bool Answer::push(std::string text) {
     return out.stopped;
 }
 
-std::optional<FinishReason> Answer::accept(base::TokenId token) {
+std::optional<FinishReason> Answer::accept(sampling::Choice chosen) {
+    const base::TokenId token = chosen.token;
     ++generated_;
-    untold_.push_back(token);
-    if (std::ranges::find(request_.model->endTokens, token) != request_.model->endTokens.end())
+    untold_.push_back({std::move(chosen), bytes_, characters_});
+    if (!request_.ignoreEnd &&
+        std::ranges::find(request_.model->endTokens, token) != request_.model->endTokens.end())
         return FinishReason::Stop;
     // Padded models have embedding rows without a token; like control tokens they have no text.
     const text::Tokenizer& tokenizer = *request_.model->tokenizer;
@@ -72,7 +100,7 @@ SequenceEvent Answer::finish(FinishReason reason, uint32_t cachedTokens, std::op
     SequenceEvent event;
     event.kind = SequenceEvent::Kind::Finished;
     event.sequence = id_;
-    event.tokens = std::exchange(untold_, {});
+    addUntold(event, untold_.size());
     event.reason = reason;
     if (stopString_ && reason == FinishReason::Length)  // what was held back turned out to complete it
         event.reason = FinishReason::Stop;

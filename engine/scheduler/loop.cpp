@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/sampling/sampler.h"
+#include "engine/sampling/choose.h"
 
 namespace conclave::engine::scheduler {
 namespace {
@@ -12,6 +12,17 @@ namespace {
 uint32_t pagesToStart(const Sequence& sequence) {
     const size_t most = sequence.request.prompt.size() + sequence.answer.limit();
     return pagesFor(std::min(sequence.tokens.size() + kPagePositions, most));
+}
+
+/// Where the next token of a sequence is chosen: of its tokens alone, so that it is the same after
+/// pre-emption.
+sampling::Place placeOf(const Sequence& sequence) {
+    const GenerationRequest& request = sequence.request;
+    const bool mayEnd = request.ignoreEnd || sequence.answer.generated() >= request.minTokens;
+    return {.past = {sequence.tokens, request.prompt.size()},
+            .seed = sequence.seed,
+            .choice = request.choice,
+            .masked = mayEnd ? std::span<const base::TokenId>() : request.model->endTokens};
 }
 
 }  // namespace
@@ -120,9 +131,17 @@ bool Loop::makeRoomFor(const Sequence& sequence) {
     }
 }
 
+/// Whether another sequence is still computing the pages that this one is to go on from.
+bool Loop::waitsForAPrompt(const Sequence& sequence) const {
+    return options_.prefixCache && sequence.request.after &&
+           std::ranges::any_of(sequences_, [&](const auto& other) {
+               return other->id == *sequence.request.after && other->answer.generated() == 0;
+           });
+}
+
 void Loop::admit() {
     for (const auto& sequence : sequences_) {
-        if (sequence->running) continue;
+        if (sequence->running || waitsForAPrompt(*sequence)) continue;
         if (!makeRoomFor(*sequence))
             return;  // nobody overtakes: what waits behind would keep taking the room that this one needs
         resume(*sequence);
@@ -294,12 +313,11 @@ void Loop::chooseTokens(const std::vector<Sequence*>& sequences, const model::St
     if (sequences.empty()) return;
     const size_t vocabulary = sequences.front()->model().config.vocabulary;
     CONCLAVE_CHECK(step.logits.size() == sequences.size() * vocabulary);
-    std::vector<std::optional<base::Result<base::TokenId>>> chosen(sequences.size());
+    std::vector<std::optional<base::Result<sampling::Choice>>> chosen(sequences.size());
     const auto choose = [&](size_t i) {
         const Sequence& sequence = *sequences[i];
-        chosen[i] = sampling::sample(std::span(step.logits).subspan(i * vocabulary, vocabulary),
-                                     sequence.request.sampling, sequence.seed, sequence.request.choice,
-                                     sequence.tokens.size());
+        chosen[i] = sampling::choose(std::span(step.logits).subspan(i * vocabulary, vocabulary),
+                                     sequence.request.sampling, placeOf(sequence));
     };
     if (sequences.size() == 1)
         choose(0);
@@ -321,9 +339,10 @@ void Loop::chooseTokens(const std::vector<Sequence*>& sequences, const model::St
             finish(sequence, FinishReason::Length);
             continue;
         }
-        sequence.tokens.push_back(**chosen[i]);
+        sequence.tokens.push_back((*chosen[i])->token);
         count(sequence, now);
-        if (const auto reason = sequence.answer.accept(**chosen[i])) finish(sequence, *reason);
+        if (const auto reason = sequence.answer.accept(std::move(*chosen[i]).value()))
+            finish(sequence, *reason);
     }
 }
 

@@ -27,6 +27,7 @@ class Loop {
   private:
     void take(Submit submit);
     void take(const Cancel& cancel);
+    bool waitsForAPrompt(const Sequence& sequence) const;
     void admit();
     std::vector<PrefixCache::Found> storedPrefix(const Sequence& sequence);
     PrefixCache::Node rootOf(const Sequence& sequence);

@@ -27,6 +27,24 @@ uint64_t seedFromSystem() {
     return (uint64_t{device()} << 32) | device();
 }
 
+/// Whether the model has the ids that the request names.
+base::Result<void> checkTokens(const GenerationRequest& request) {
+    const uint32_t vocabulary = request.model->model->config.vocabulary;
+    const auto outside = [&](base::TokenId token, const char* field) -> std::optional<base::Error> {
+        if (base::toInt(token) >= 0 && static_cast<uint32_t>(base::toInt(token)) < vocabulary)
+            return std::nullopt;
+        return base::Error{base::Code::TokenOutOfRange,
+                           {},
+                           field,
+                           {std::to_string(base::toInt(token)), std::to_string(vocabulary - 1)}};
+    };
+    for (const base::TokenId token : request.prompt)
+        if (auto error = outside(token, "prompt")) return *error;
+    for (const sampling::LogitBias& bias : request.sampling.bias)
+        if (auto error = outside(bias.token, "logit_bias")) return *error;
+    return {};
+}
+
 }  // namespace
 
 struct Scheduler::State {
@@ -86,13 +104,7 @@ base::Result<base::SequenceId> Scheduler::submit(GenerationRequest request) {
     CONCLAVE_CHECK(request.model != nullptr && request.onEvent != nullptr);
     if (request.prompt.empty())
         return base::Error{base::Code::BadArgument, {}, "prompt", {"is empty; send at least one token"}};
-    const uint32_t vocabulary = request.model->model->config.vocabulary;
-    for (base::TokenId token : request.prompt)
-        if (base::toInt(token) < 0 || static_cast<uint32_t>(base::toInt(token)) >= vocabulary)
-            return base::Error{base::Code::TokenOutOfRange,
-                               {},
-                               "prompt",
-                               {std::to_string(base::toInt(token)), std::to_string(vocabulary - 1)}};
+    CONCLAVE_TRY_VOID(checkTokens(request));
     const uint32_t context = contextOf(*request.model);
     const size_t pageBytes = request.model->model->kv.pageBytes;
     if (context == 0)

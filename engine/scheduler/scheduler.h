@@ -12,7 +12,8 @@
 #include "engine/base/ids.h"
 #include "engine/base/result.h"
 #include "engine/library/library.h"
-#include "engine/sampling/sampler.h"
+#include "engine/sampling/logprobs.h"
+#include "engine/sampling/options.h"
 #include "engine/scheduler/metrics.h"
 
 namespace conclave::engine::scheduler {
@@ -24,14 +25,22 @@ struct Usage {
     uint32_t promptTokens = 0, completionTokens = 0, cachedTokens = 0;
 };
 
+/// What is told of a token beside its text, where the request asks for log probabilities.
+struct TokenDetail {
+    sampling::Logprobs logprobs;
+    uint32_t textOffset = 0;  ///< characters of the answer before the token's own text
+};
+
 /// What a sequence tells whoever submitted it, in order: any number of Text, then exactly one Finished.
 struct SequenceEvent {
     enum class Kind : uint8_t { Text, Finished } kind = Kind::Text;
     base::SequenceId sequence{};
     std::string text;  ///< whole UTF-8 characters, without stop strings and control tokens
-    /// The ids this text came from (none where it was only held back before). Finished: those that gave no
-    /// text, such as the end token, which counts as generated.
+    /// The ids this text came from (none where it is the rest of a token that was told before). Finished:
+    /// those that gave no text, such as the end token, which counts as generated. Every generated token is
+    /// told once.
     std::vector<base::TokenId> tokens;
+    std::vector<TokenDetail> details;  ///< of each of `tokens`; none where sampling.logprobs does not ask
     FinishReason reason = FinishReason::Stop;  ///< Finished
     std::optional<std::string> stopString;     ///< Finished by this one
     Usage usage;                               ///< Finished
@@ -47,7 +56,14 @@ struct GenerationRequest {
     uint32_t choice = 0;  ///< which of several answers to one prompt and seed this is
     std::optional<uint32_t>
         maxTokens;  ///< none: up to the context; 0: the prompt is computed, nothing generated
+    /// The end tokens cannot be chosen before so many tokens, and their text is not searched for stop
+    /// strings.
+    uint32_t minTokens = 0;
+    bool ignoreEnd = false;  ///< an end token is a token like any other; minTokens then masks none
     std::vector<std::string> stop;
+    /// Starts only when that sequence has computed its prompt or is over: where both have the same prompt and
+    /// owner its pages are shared instead of computed again.
+    std::optional<base::SequenceId> after{};
     /// Called on the scheduler's thread: must be quick and must not call the scheduler. After Finished it is
     /// released.
     std::function<void(const SequenceEvent&)> onEvent;
@@ -99,8 +115,9 @@ class Scheduler {
     static base::Result<std::unique_ptr<Scheduler>> start(const SchedulerOptions& options);
     ~Scheduler();
 
-    /// Errors at once: ContextExceeded (both numbers), TokenOutOfRange, BadArgument for an empty prompt,
-    /// KvBudget when the budget holds no page of this model. Everything later arrives as an event.
+    /// Errors at once: ContextExceeded (both numbers), TokenOutOfRange for an id of the prompt or of the
+    /// bias, BadArgument for an empty prompt, KvBudget when the budget holds no page of this model.
+    /// Everything later arrives as an event.
     base::Result<base::SequenceId> submit(GenerationRequest request);
     /// Ends a sequence within one step; its Finished event says Cancelled. Unknown or finished ids are
     /// ignored.

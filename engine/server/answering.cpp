@@ -2,12 +2,14 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <limits>
 #include <random>
 
 #include "engine/protocol/answer.h"
 #include "engine/protocol/chat.h"
 #include "engine/protocol/completion.h"
 #include "engine/server/routes.h"
+#include "engine/server/writing.h"
 
 namespace conclave::engine::server {
 namespace {
@@ -16,15 +18,6 @@ using base::Code;
 using base::Error;
 using Model = std::shared_ptr<const library::LoadedModel>;
 using Tokens = std::vector<base::TokenId>;
-
-/// One answer that is being written. After it was made it is touched on the connection's strand alone.
-struct Writing {
-    protocol::AnswerHead head;
-    bool stream = false;
-    bool begun = false;
-    std::string lead;  ///< text before the model's own: the prompt, where it is echoed
-    std::string text;  ///< of an answer without stream
-};
 
 std::string newId(protocol::AnswerKind kind) {
     static thread_local std::mt19937_64 random{std::random_device{}()};
@@ -48,81 +41,74 @@ protocol::AnswerHead headOf(protocol::AnswerKind kind, const protocol::Generatio
             .includeUsage = generation.stream && generation.includeUsage};
 }
 
-/// The request's own wishes before the model's, those before temperature 1 and top_p 1.
+/// The request's own wishes before the model's, those before what changes nothing.
 sampling::SamplerOptions samplingOf(const protocol::Generation& generation,
                                     const library::GenerationDefaults& model) {
     const auto pick = [](const std::optional<double>& wish, const std::optional<float>& otherwise,
                          float neutral) {
         return wish ? static_cast<float>(*wish) : otherwise.value_or(neutral);
     };
-    return {.temperature = pick(generation.temperature, model.temperature, 1),
-            .topK = generation.topK ? *generation.topK : model.topK.value_or(0),
-            .topP = pick(generation.topP, model.topP, 1),
-            .minP = pick(generation.minP, model.minP, 0),
-            .seed = generation.seed};
+    const int32_t lastN = generation.repeatLastN.value_or(model.repeatLastN.value_or(-1));
+    sampling::SamplerOptions out{
+        .temperature = pick(generation.temperature, model.temperature, 1),
+        .topK = generation.topK ? *generation.topK : model.topK.value_or(0),
+        .topP = pick(generation.topP, model.topP, 1),
+        .minP = pick(generation.minP, model.minP, 0),
+        .typicalP = pick(generation.typicalP, model.typicalP, 1),
+        .penalties = {.repetition = pick(generation.repetitionPenalty, model.repetitionPenalty, 1),
+                      .frequency = pick(generation.frequencyPenalty, {}, 0),
+                      .presence = pick(generation.presencePenalty, {}, 0)},
+        .logprobs = generation.logprobs,
+        .seed = generation.seed};
+    if (lastN >= 0) out.penalties.lastTokens = static_cast<uint32_t>(lastN);
+    for (const protocol::TokenBias& bias : generation.logitBias)
+        out.bias.push_back({bias.token, bias.bias ? static_cast<float>(*bias.bias)
+                                                  : -std::numeric_limits<float>::infinity()});
+    return out;
 }
 
-void begin(Writing& writing, Exchange& exchange) {
-    if (writing.begun || !writing.stream) return;
-    writing.begun = true;
-    exchange.beginEvents("");
-    if (writing.head.kind == protocol::AnswerKind::Chat)
-        exchange.event("", protocol::roleChunk(writing.head));
-    if (!writing.lead.empty()) exchange.event("", protocol::textChunk(writing.head, writing.lead));
+Writing::Form formOf(protocol::AnswerKind kind, const protocol::Generation& generation, const Model& model) {
+    return {.head = headOf(kind, generation, model),
+            .stream = generation.stream,
+            .choices = generation.n,
+            .lead = {},
+            .model = model};
 }
 
-void finishAnswer(Writing& writing, Exchange& exchange, protocol::Finish finish,
-                  const protocol::Usage& usage) {
-    if (!writing.stream)
-        return exchange.whole(
-            200, protocol::wholeAnswer(writing.head, writing.lead + writing.text, finish, usage));
-    exchange.event("", protocol::finishChunk(writing.head, finish));
-    if (writing.head.includeUsage) exchange.event("", protocol::usageChunk(writing.head, usage));
-    exchange.event("", protocol::kDone);
-    exchange.end();
-}
-
-void takeEvent(Writing& writing, Exchange& exchange, const scheduler::SequenceEvent& event) {
-    using scheduler::FinishReason;
-    if (exchange.finished()) return;
-    if (event.kind == scheduler::SequenceEvent::Kind::Text) {
-        begin(writing, exchange);
-        if (!writing.stream)
-            writing.text += event.text;
-        else if (!event.text.empty())
-            exchange.event("", protocol::textChunk(writing.head, event.text));
-        return;
-    }
-    // A failure before the first word is an answer with a status of its own; later it is the stream's last
-    // event.
-    if (event.reason == FinishReason::Failed)
-        return exchange.fail(event.error.value_or(Error{Code::Internal, {}, {}, {"the sequence failed"}}));
-    if (event.reason == FinishReason::Cancelled) return exchange.fail({Code::Cancelled, {}, {}, {}});
-    begin(writing, exchange);
-    finishAnswer(writing, exchange,
-                 event.reason == FinishReason::Stop ? protocol::Finish::Stop : protocol::Finish::Length,
-                 {event.usage.promptTokens, event.usage.completionTokens, event.usage.cachedTokens});
-}
-
-void generate(Context& context, base::OwnerId owner, const Reply& reply, const Model& model,
-              const protocol::Generation& generation, Tokens prompt,
-              const std::shared_ptr<Writing>& writing) {
+/// Submits every choice of an answer; the first computes the prompt for all.
+void generate(Context& context, base::OwnerId owner, const Reply& reply,
+              const protocol::Generation& generation, Tokens prompt, Writing::Form form) {
+    const Model model = form.model;
+    const auto writing = std::make_shared<Writing>(std::move(form), context.scheduler);
     scheduler::GenerationRequest request;
     request.owner = owner;
     request.model = model;
     request.prompt = std::move(prompt);
     request.sampling = samplingOf(generation, model->defaults);
     request.maxTokens = generation.maxTokens ? generation.maxTokens : model->defaults.maxTokens;
+    request.minTokens = generation.minTokens;
+    request.ignoreEnd = generation.ignoreEos;
     request.stop = generation.stop;
     request.priority = generation.priority.value_or(base::Priority::Chat);
-    request.onEvent = [reply, writing](const scheduler::SequenceEvent& event) {
-        reply.onStrand([writing, event](Exchange& exchange) { takeEvent(*writing, exchange, event); });
-    };
-    const auto sequence = context.scheduler.submit(std::move(request));
-    if (!sequence.ok()) return reply.fail(sequence.error());
-    reply.onStrand([&context, writing, id = *sequence](Exchange& exchange) {
-        exchange.whenGone([&context, id] { context.scheduler.cancel(id); });
-        if (!exchange.finished()) begin(*writing, exchange);
+    std::vector<base::SequenceId> sequences;
+    for (uint32_t choice = 0; choice < generation.n; ++choice) {
+        request.choice = choice;
+        if (choice > 0) request.after = sequences.front();
+        request.onEvent = [reply, writing, choice](const scheduler::SequenceEvent& event) {
+            reply.onStrand(
+                [writing, choice, event](Exchange& exchange) { writing->take(choice, event, exchange); });
+        };
+        const auto sequence = context.scheduler.submit(request);
+        if (!sequence.ok()) {
+            reply.fail(sequence.error());
+            for (const base::SequenceId other : sequences)
+                context.scheduler.cancel(other);
+            return;
+        }
+        sequences.push_back(*sequence);
+    }
+    reply.onStrand([writing, sequences = std::move(sequences)](Exchange& exchange) {
+        writing->setSequences(sequences, exchange);
     });
 }
 
@@ -176,10 +162,8 @@ void chatCompletions(Context& context, const Request& request, const Reply& repl
               [&context, owner = request.owner, chat = std::move(*chat), reply](const Model& model) {
                   auto prompt = chatPrompt(chat, *model);
                   if (!prompt.ok()) return reply.fail(prompt.error());
-                  auto writing = std::make_shared<Writing>();
-                  writing->head = headOf(protocol::AnswerKind::Chat, chat.generation, model);
-                  writing->stream = chat.generation.stream;
-                  generate(context, owner, reply, model, chat.generation, std::move(*prompt), writing);
+                  generate(context, owner, reply, chat.generation, std::move(*prompt),
+                           formOf(protocol::AnswerKind::Chat, chat.generation, model));
               });
 }
 
@@ -192,11 +176,10 @@ void completions(Context& context, const Request& request, const Reply& reply) {
         [&context, owner = request.owner, completion = std::move(*completion), reply](const Model& model) {
             auto prompt = completionPrompt(completion, *model);
             if (!prompt.ok()) return reply.fail(prompt.error());
-            auto writing = std::make_shared<Writing>();
-            writing->head = headOf(protocol::AnswerKind::Completion, completion.generation, model);
-            writing->stream = completion.generation.stream;
-            if (completion.echo) writing->lead = prompt->text;
-            generate(context, owner, reply, model, completion.generation, std::move(prompt->tokens), writing);
+            Writing::Form form = formOf(protocol::AnswerKind::Completion, completion.generation, model);
+            if (completion.echo) form.lead = prompt->text;
+            generate(context, owner, reply, completion.generation, std::move(prompt->tokens),
+                     std::move(form));
         });
 }
 

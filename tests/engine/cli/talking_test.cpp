@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "tests/engine/cli/program.h"
 
@@ -55,6 +56,23 @@ TEST(Run, RefusesValuesOutOfRangeWithFieldValueAndRange) {
     EXPECT_NE(ended.error.find("temperature"), std::string::npos) << ended.error;
     EXPECT_NE(ended.error.find("9"), std::string::npos) << ended.error;
     EXPECT_EQ(home.conclave({"run", "nobody", "Hello"}).code, 2);
+    for (const auto& [flag, value, field] : {std::tuple("--presence-penalty", "3", "presence_penalty"),
+                                             {"--frequency-penalty", "-3", "frequency_penalty"},
+                                             {"--repeat-penalty", "0", "repetition_penalty"},
+                                             {"--repeat-last-n", "-2", "repeat_last_n"},
+                                             {"--typical-p", "2", "typical_p"}}) {
+        const Ended wrong = home.conclave({"run", "starter", "Hello", flag, value});
+        EXPECT_EQ(wrong.code, 2) << flag;
+        EXPECT_NE(wrong.error.find(field), std::string::npos) << wrong.error;
+    }
+}
+
+TEST(Run, AnAnswerMayBeMadeToGoOn) {
+    const Home home;
+    const Ended ended = home.conclave({"run", "starter", "Hello", "--ignore-eos", "--max-tokens", "150",
+                                       "--min-tokens", "3", "--temperature", "0", "--json"});
+    ASSERT_EQ(ended.code, 0) << ended.error;
+    EXPECT_EQ(json::parse(ended.out)["usage"]["completion_tokens"], 150);
 }
 
 TEST(Run, AModelByPathIsLoadedUnderAName) {

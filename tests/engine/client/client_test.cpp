@@ -31,7 +31,7 @@ class ClientTest : public ::testing::Test {
 const protocol::AnswerHead kHead{protocol::AnswerKind::Chat, "chatcmpl-1", 1, "m", "", false};
 
 std::string chunk(std::string_view text) {
-    return protocol::sseFrame("", protocol::textChunk(kHead, text));
+    return protocol::sseFrame("", protocol::textChunk(kHead, {std::string(text)}));
 }
 
 protocol::ChatRequest hello() {

@@ -24,11 +24,16 @@ TEST(FolderAdvice, TakesSamplingAndEndTokens) {
                                                                           {"top_p", 0.95},
                                                                           {"top_k", 20},
                                                                           {"min_p", 0.05},
+                                                                          {"typical_p", 0.9},
+                                                                          {"repetition_penalty", 1.1},
                                                                           {"max_new_tokens", 256}}));
     EXPECT_FLOAT_EQ(advice.defaults.temperature.value(), 0.7f);
     EXPECT_FLOAT_EQ(advice.defaults.topP.value(), 0.95f);
     EXPECT_FLOAT_EQ(advice.defaults.minP.value(), 0.05f);
     EXPECT_EQ(advice.defaults.topK, 20u);
+    EXPECT_FLOAT_EQ(advice.defaults.typicalP.value(), 0.9f);
+    EXPECT_FLOAT_EQ(advice.defaults.repetitionPenalty.value(), 1.1f);
+    EXPECT_FALSE(advice.defaults.repeatLastN);
     EXPECT_EQ(advice.defaults.maxTokens, 256u);
     EXPECT_EQ(advice.endTokens, (std::vector<int64_t>{7, 8, 9}));
     EXPECT_TRUE(advice.warnings.empty());
@@ -73,6 +78,8 @@ TEST(GgufAdvice, TakesTheSamplingKeys) {
                                     {"general.sampling.temp", GgufScalar(0.6f)},
                                     {"general.sampling.top_k", GgufScalar(int32_t{20})},
                                     {"general.sampling.top_p", GgufScalar(0.9f)},
+                                    {"general.sampling.penalty_repeat", GgufScalar(1.1f)},
+                                    {"general.sampling.penalty_last_n", GgufScalar(int32_t{64})},
                                     {"general.sampling.min_p", GgufScalar(std::string("little"))}},
                                    {}, {})
                     .ok());
@@ -82,6 +89,8 @@ TEST(GgufAdvice, TakesTheSamplingKeys) {
     EXPECT_FLOAT_EQ(advice.defaults.temperature.value(), 0.6f);
     EXPECT_EQ(advice.defaults.topK, 20u);
     EXPECT_FLOAT_EQ(advice.defaults.topP.value(), 0.9f);
+    EXPECT_FLOAT_EQ(advice.defaults.repetitionPenalty.value(), 1.1f);
+    EXPECT_EQ(advice.defaults.repeatLastN, 64);
     EXPECT_FALSE(advice.defaults.minP);
     EXPECT_TRUE(mentions(advice.warnings, "general.sampling.min_p"));
 }

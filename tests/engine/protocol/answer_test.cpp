@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <vector>
+
 #include "engine/protocol/engine_info.h"
 #include "engine/protocol/errors.h"
 #include "engine/protocol/models.h"
@@ -19,7 +22,7 @@ TEST(Answer, ChunksLookLikeOpenAis) {
               R"({"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"m",)"
               R"("system_fingerprint":"fp","choices":[{"index":0,"delta":{"role":"assistant","content":""},)"
               R"("logprobs":null,"finish_reason":null}],"usage":null})");
-    EXPECT_EQ(parseJson(textChunk(kHead, "hé\n"))->at("choices")[0].at("delta").dump(),
+    EXPECT_EQ(parseJson(textChunk(kHead, {"hé\n"}))->at("choices")[0].at("delta").dump(),
               R"({"content":"hé\n"})");
     EXPECT_EQ(parseJson(finishChunk(kHead, Finish::Length))->at("choices").dump(),
               R"([{"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}])");
@@ -33,25 +36,57 @@ TEST(Answer, ChunksLookLikeOpenAis) {
 TEST(Answer, UsageIsNotNamedUnlessAsked) {
     AnswerHead head = kHead;
     head.includeUsage = false;
-    EXPECT_FALSE(parseJson(textChunk(head, "x"))->contains("usage"));
+    EXPECT_FALSE(parseJson(textChunk(head, {"x"}))->contains("usage"));
 }
 
 TEST(Answer, CompletionsCarryText) {
     AnswerHead head = kHead;
     head.kind = AnswerKind::Completion;
-    const Json chunk = *parseJson(textChunk(head, "x"));
+    const Json chunk = *parseJson(textChunk(head, {"x"}));
     EXPECT_EQ(chunk.at("object"), "text_completion");
     EXPECT_EQ(chunk.at("choices").dump(), R"([{"index":0,"text":"x","logprobs":null,"finish_reason":null}])");
-    const Json whole = *parseJson(wholeAnswer(head, "x", Finish::Stop, {1, 1, 0}));
+    const Json whole =
+        *parseJson(wholeAnswer(head, std::vector<WholeChoice>{{{"x"}, Finish::Stop}}, {1, 1, 0}));
     EXPECT_EQ(whole.at("choices").dump(),
               R"([{"index":0,"text":"x","logprobs":null,"finish_reason":"stop"}])");
 }
 
+const std::vector<TokenScore> kScores = {
+    {{"a", -0.5}, {{"a", -0.5}, {"\xC3", -2}}, 0},
+    {{"\xC3", -std::numeric_limits<double>::infinity()}, {{"b", -0.25}}, 1},
+};
+
+TEST(Answer, ChatLogprobsLookLikeOpenAis) {
+    const Json choice = (*parseJson(textChunk(kHead, {"a", 2, kScores})))["choices"][0];
+    EXPECT_EQ(choice["index"], 2);
+    EXPECT_EQ(choice["logprobs"].dump(),
+              R"({"content":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[)"
+              R"({"token":"a","logprob":-0.5,"bytes":[97]},)"
+              "{\"token\":\"\xEF\xBF\xBD\",\"logprob\":-2.0,\"bytes\":[195]}]},"
+              "{\"token\":\"\xEF\xBF\xBD\",\"logprob\":-9999.0,\"bytes\":[195],\"top_logprobs\":["
+              R"({"token":"b","logprob":-0.25,"bytes":[98]}]}],"refusal":null})");
+    const Json whole =
+        *parseJson(wholeAnswer(kHead, std::vector<WholeChoice>{{{"a", 0, kScores}, Finish::Stop}}, {}));
+    EXPECT_EQ(whole["choices"][0]["logprobs"], choice["logprobs"]);
+    EXPECT_TRUE((*parseJson(roleChunk(kHead, 1)))["choices"][0]["logprobs"].is_null());
+}
+
+TEST(Answer, CompletionLogprobsLookLikeOpenAis) {
+    AnswerHead head = kHead;
+    head.kind = AnswerKind::Completion;
+    const Json choice = (*parseJson(finishChunk(head, Finish::Stop, {"", 1, kScores})))["choices"][0];
+    EXPECT_EQ(choice["logprobs"].dump(), R"({"tokens":["a","bytes:\\xc3"],"token_logprobs":[-0.5,-9999.0],)"
+                                         R"("top_logprobs":[{"a":-0.5,"bytes:\\xc3":-2.0},)"
+                                         R"({"b":-0.25,"bytes:\\xc3":-9999.0}],"text_offset":[0,1]})");
+}
+
 TEST(Answer, IsReadBack) {
-    EXPECT_EQ(readAnswer(textChunk(kHead, "ab"))->text, "ab");
+    EXPECT_EQ(readAnswer(textChunk(kHead, {"ab"}))->text, "ab");
     EXPECT_EQ(readAnswer(finishChunk(kHead, Finish::Stop))->finish, "stop");
     EXPECT_EQ(readAnswer(usageChunk(kHead, {3, 4, 2}))->usage->cachedTokens, 2u);
-    const auto whole = readAnswer(wholeAnswer(kHead, "hello", Finish::Length, {5, 6, 0}));
+    const auto whole = readAnswer(wholeAnswer(
+        kHead, std::vector<WholeChoice>{{{"hello"}, Finish::Length}, {{"other", 1}, Finish::Stop}},
+        {5, 6, 0}));
     ASSERT_TRUE(whole.ok());
     EXPECT_EQ(whole->text, "hello");
     EXPECT_EQ(whole->finish, "length");

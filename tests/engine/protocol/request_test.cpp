@@ -71,14 +71,23 @@ std::vector<BadField> badFields() {
     }
     for (const char* value : {"\"\"", "7", "true", "{}"})
         rows.push_back({"tools", value, "an array"});
-    rows.push_back({"n", "2", "it must be 1"});
-    rows.push_back({"n", "\"\"", "it must be 1"});
-    rows.push_back({"logprobs", "true", "false or absent"});
-    rows.push_back({"top_logprobs", "3", "0 or absent"});
-    rows.push_back({"logit_bias", R"({"5":1})", "empty or absent"});
-    rows.push_back({"frequency_penalty", "0.5", "it must be 0"});
-    rows.push_back({"presence_penalty", "-0.5", "it must be 0"});
-    rows.push_back({"repeat_penalty", "1.1", "it must be 1"});
+    number("typical_p", "-0.001", "1.001", "a number from 0 to 1");
+    number("presence_penalty", "-2.001", "2.001", "a number from -2 to 2");
+    number("frequency_penalty", "-2.001", "2.001", "a number from -2 to 2");
+    number("repetition_penalty", "0", "100.5", "a number from 0.01 to 100");
+    number("repeat_penalty", "0", "100.5", "a number from 0.01 to 100");
+    whole("repeat_last_n", {"-2", "2147483648"}, "a whole number from -1 to 2147483647");
+    whole("min_tokens", {"-1", "2147483648"}, "a whole number from 0 to 2147483647");
+    whole("n", {"0", "-1", "17"}, "a whole number from 1 to 16");
+    whole("top_logprobs", {"-1", "21"}, "a whole number from 0 to 20");
+    for (const char* value : {"1", "0", "\"\"", "[]"}) {
+        rows.push_back({"logprobs", value, "true or false"});
+        rows.push_back({"ignore_eos", value, "true or false"});
+    }
+    rows.push_back({"top_logprobs", "3", "0 or absent unless logprobs is true"});
+    rows.push_back({"best_of", "2", "it must be 1"});
+    for (const char* value : {"7", "true", "\"5\""})
+        rows.push_back({"logit_bias", value, "an object of token ids and biases, or an array of [id, bias]"});
     rows.push_back({"response_format", R"({"type":"json_object"})", "absent"});
     rows.push_back({"tool_choice", "\"required\"", "\"auto\" or \"none\""});
     return rows;
@@ -96,11 +105,14 @@ TEST(ChatRequest, NumbersThatJsonDoesNotHaveAreInvalidJson) {
 TEST(ChatRequest, NullIsAbsent) {
     const auto request = chatWith(R"("model":null,"temperature":null,"top_p":null,"min_p":null,"top_k":null,
         "max_tokens":null,"max_completion_tokens":null,"seed":null,"stop":null,"stream":null,"stream_options":null,"n":null,
-        "logprobs":null,"tools":null,"tool_choice":null,"chat_template_kwargs":null,"response_format":null)");
+        "logprobs":null,"top_logprobs":null,"logit_bias":null,"presence_penalty":null,"repeat_penalty":null,"min_tokens":null,
+        "ignore_eos":null,"typical_p":null,"best_of":null,"tools":null,"tool_choice":null,"chat_template_kwargs":null,"response_format":null)");
     ASSERT_TRUE(request.ok()) << base::render(request.error());
     const Generation& g = request->generation;
     EXPECT_FALSE(g.temperature || g.topP || g.minP || g.topK || g.maxTokens || g.seed);
     EXPECT_TRUE(g.model.empty() && g.stop.empty() && !g.stream && !g.includeUsage);
+    EXPECT_FALSE(g.typicalP || g.presencePenalty || g.repetitionPenalty || g.logprobs || g.ignoreEos);
+    EXPECT_TRUE(g.n == 1 && g.minTokens == 0 && g.logitBias.empty());
 }
 
 TEST(ChatRequest, TakesTheEndsOfEveryRange) {
@@ -109,6 +121,9 @@ TEST(ChatRequest, TakesTheEndsOfEveryRange) {
         {R"("temperature":0,"top_p":0,"min_p":0)", R"("temperature":5,"top_p":1,"min_p":1.0)",
          R"("top_k":2147483647)", R"("max_tokens":2147483647)", R"("seed":9223372036854775807)",
          R"("seed":-9223372036854775808)",
+         R"("n":16,"best_of":1,"repeat_last_n":-1,"repetition_penalty":0.01,"repeat_penalty":100)",
+         R"("logprobs":true,"top_logprobs":20,"min_tokens":3,"max_tokens":3,"ignore_eos":true)",
+         R"("presence_penalty":-2,"frequency_penalty":2,"typical_p":1,"logit_bias":[])",
          R"("n":1,"logprobs":false,"top_logprobs":0,"logit_bias":{},"frequency_penalty":0,"presence_penalty":0.0)",
          R"("response_format":{"type":"text"},"tool_choice":"auto","user":"x","store":false,"anything":{"a":[1]})"})
         EXPECT_TRUE(chatWith(fields).ok()) << fields;
@@ -123,6 +138,53 @@ TEST(ChatRequest, TopKOffAndMaxTokensAbsent) {
     EXPECT_EQ(chatWith(R"("max_tokens":7,"max_completion_tokens":9)")->generation.maxTokens, 9u);
     EXPECT_EQ(chatWith(R"("seed":-1)")->generation.seed, std::nullopt);
     EXPECT_EQ(chatWith(R"("seed":0)")->generation.seed, 0u);
+}
+
+TEST(ChatRequest, TheFirstOfTwoNamesCounts) {
+    EXPECT_EQ(chatWith(R"("repeat_penalty":1.5)")->generation.repetitionPenalty, 1.5);
+    EXPECT_EQ(chatWith(R"("repeat_penalty":1.5,"repetition_penalty":1.2)")->generation.repetitionPenalty,
+              1.2);
+}
+
+TEST(ChatRequest, TheLeastIsNotMoreThanTheMost) {
+    const auto bad = chatWith(R"("min_tokens":4,"max_tokens":3)");
+    ASSERT_FALSE(bad.ok());
+    EXPECT_EQ(bad.error().field, "min_tokens");
+    EXPECT_TRUE(chatWith(R"("min_tokens":4)").ok());
+}
+
+TEST(ChatRequest, LogitBiasHasTwoForms) {
+    for (const char* fields :
+         {R"("logit_bias":{"5":-100,"0":1.5,"7":false})", R"("logit_bias":[[5,-100],[0,1.5],[7,false]])"}) {
+        const auto request = chatWith(fields);
+        ASSERT_TRUE(request.ok()) << base::render(request.error());
+        const std::vector<TokenBias>& bias = request->generation.logitBias;
+        ASSERT_EQ(bias.size(), 3u);
+        EXPECT_EQ(bias[0].token, base::TokenId{5});
+        EXPECT_EQ(bias[0].bias, -100.0);
+        EXPECT_EQ(bias[1].bias, 1.5);
+        EXPECT_EQ(bias[2].token, base::TokenId{7});
+        EXPECT_FALSE(bias[2].bias);
+    }
+}
+
+TEST(ChatRequest, LogitBiasIsRefusedWithItsPath) {
+    const std::pair<const char*, const char*> rows[] = {
+        {R"({"x":1})", "logit_bias"},         {R"({"-1":1})", "logit_bias"},
+        {R"({" 5":1})", "logit_bias"},        {R"({"2147483648":1})", "logit_bias"},
+        {R"({"5":101})", "logit_bias.5"},     {R"({"5":-100.5})", "logit_bias.5"},
+        {R"({"5":"1"})", "logit_bias.5"},     {R"({"5":true})", "logit_bias.5"},
+        {R"({"5":null})", "logit_bias.5"},    {R"([5])", "logit_bias[0]"},
+        {R"([[5]])", "logit_bias[0]"},        {R"([[5,1],[5,1,1]])", "logit_bias[1]"},
+        {R"([["a",1]])", "logit_bias[0][0]"}, {R"([[-1,1]])", "logit_bias[0][0]"},
+        {R"([[5,1e9]])", "logit_bias[0][1]"}, {R"([[5,true]])", "logit_bias[0][1]"},
+    };
+    for (const auto& [value, field] : rows) {
+        const auto request = chatWith(std::string("\"logit_bias\":") + value);
+        ASSERT_FALSE(request.ok()) << value;
+        EXPECT_EQ(request.error().field, field) << base::render(request.error());
+        EXPECT_EQ(request.error().code, Code::OutOfRange);
+    }
 }
 
 TEST(ChatRequest, StopIsOneOrAList) {
@@ -232,10 +294,20 @@ TEST(ChatRequest, GoesThereAndBack) {
                           .temperature = 0.5,
                           .topP = 0.9,
                           .minP = 0.1,
+                          .typicalP = 0.8,
                           .topK = 3,
+                          .presencePenalty = 0.5,
+                          .frequencyPenalty = -0.5,
+                          .repetitionPenalty = 1.25,
+                          .repeatLastN = 64,
+                          .logitBias = {{base::TokenId{3}, 1.5}, {base::TokenId{4}, std::nullopt}},
                           .maxTokens = 7,
                           .seed = 18446744073709551615ULL - 1,
+                          .minTokens = 2,
+                          .ignoreEos = true,
                           .stop = {"x"},
+                          .n = 3,
+                          .logprobs = 4,
                           .stream = true,
                           .includeUsage = true};
     request.messages.push_back(chatMessage("user", "hallo"));
@@ -273,7 +345,11 @@ const BadPrompt kBadPrompts[] = {
     {R"({"prompt":[[1,true]]})", "prompt[0][1]"},
     {R"({"prompt":"a","echo":1})", "echo"},
     {R"({"prompt":"a","suffix":"b"})", "suffix"},
-    {R"({"prompt":"a","logprobs":0})", "logprobs"},
+    {R"({"prompt":"a","logprobs":6})", "logprobs"},
+    {R"({"prompt":"a","logprobs":-1})", "logprobs"},
+    {R"({"prompt":"a","logprobs":true})", "logprobs"},
+    {R"({"prompt":"a","logprobs":1,"echo":true})", "logprobs"},
+    {R"({"prompt":"a","n":17})", "n"},
     {R"({"prompt":"a","best_of":2})", "best_of"},
     {R"({"prompt":"a","temperature":9})", "temperature"},
 };
@@ -294,6 +370,7 @@ TEST(CompletionRequest, GoesThereAndBack) {
     request.echo = true;
     request.addSpecial = false;
     request.parseSpecial = false;
+    request.generation.n = 2;
     const auto back = readCompletionRequest(dump(toJson(request)));
     ASSERT_TRUE(back.ok());
     EXPECT_EQ(dump(toJson(*back)), dump(toJson(request)));
@@ -306,6 +383,14 @@ TEST(CompletionRequest, ItsPriorityIsANameOrAbsent) {
     ASSERT_TRUE(read.ok());
     EXPECT_EQ(read->generation.priority, base::Priority::Background);
     EXPECT_EQ(readCompletionRequest(R"({"prompt":"a","priority":"first"})").error().field, "priority");
+}
+
+TEST(CompletionRequest, LogprobsAreANumber) {
+    EXPECT_EQ(readCompletionRequest(R"({"prompt":"a","logprobs":5})")->generation.logprobs, 5u);
+    EXPECT_EQ(readCompletionRequest(R"({"prompt":"a","logprobs":0})")->generation.logprobs, 0u);
+    for (const char* fields : {R"("logprobs":null)", R"("logprobs":false,"echo":true)"})
+        EXPECT_FALSE(
+            readCompletionRequest(R"({"prompt":"a",)" + std::string(fields) + "}")->generation.logprobs);
 }
 
 TEST(TokenizeRequest, IsCheckedToo) {

@@ -3,14 +3,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
-#include <numeric>
-#include <random>
 #include <vector>
+
+#include "tests/engine/sampling/oracle.h"
 
 namespace conclave::engine::sampling {
 namespace {
+
+using testing::expectDistribution;
+using testing::oracleProbabilities;
+using testing::randomLogits;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -18,74 +21,6 @@ int32_t choose(const std::vector<float>& logits, const SamplerOptions& options, 
                uint64_t position = 0) {
     const auto token = sampling::sample(logits, options, seed, 0, position);
     return token.ok() ? base::toInt(*token) : -1;
-}
-
-/// What the header promises, written the plain way: full sorts, std::exp, one filter after the other.
-std::vector<double> naiveProbabilities(const std::vector<float>& logits, const SamplerOptions& options) {
-    std::vector<size_t> order(logits.size());
-    std::iota(order.begin(), order.end(), size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return logits[a] > logits[b]; });
-    if (options.topK > 0 && options.topK < order.size()) order.resize(options.topK);
-    const auto softmax = [&] {
-        std::vector<double> p(logits.size(), 0);
-        double total = 0;
-        for (size_t i : order)
-            total += p[i] =
-                std::exp((double{logits[i]} - double{logits[order[0]]}) / double{options.temperature});
-        for (double& x : p)
-            x /= total;
-        return p;
-    };
-    std::vector<double> p = softmax();
-    double sum = 0;
-    for (size_t n = 0; options.topP < 1 && n < order.size(); ++n) {
-        sum += p[order[n]];
-        if (sum >= double{options.topP} - 1e-12) order.resize(n + 1);
-    }
-    p = softmax();
-    std::erase_if(order, [&](size_t i) { return p[i] < double{options.minP} * p[order[0]]; });
-    return softmax();
-}
-
-std::vector<float> randomLogits(size_t size, unsigned seed, float spread) {
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal(0, spread);
-    std::vector<float> logits(size);
-    for (float& x : logits)
-        x = normal(random);
-    return logits;
-}
-
-/// chi² of `draws` draws against the naive probabilities, and no draw outside of them.
-void expectDistribution(const std::vector<float>& logits, const SamplerOptions& options) {
-    constexpr int kDraws = 20'000;
-    const std::vector<double> p = naiveProbabilities(logits, options);
-    std::vector<int> counts(logits.size(), 0);
-    for (uint64_t position = 0; position < kDraws; ++position) {
-        const int32_t token = choose(logits, options, 99, position);
-        ASSERT_GE(token, 0);
-        ++counts[static_cast<size_t>(token)];
-    }
-    double chi2 = 0, rareExpected = 0;
-    int rareCount = 0, freedom = -1;
-    const auto add = [&](double expected, int count) {
-        chi2 += (count - expected) * (count - expected) / expected;
-        ++freedom;
-    };
-    for (size_t i = 0; i < p.size(); ++i) {
-        const double expected = p[i] * kDraws;
-        if (p[i] == 0)
-            EXPECT_EQ(counts[i], 0) << "token " << i << " was filtered out";
-        else if (expected >= 8)
-            add(expected, counts[i]);
-        else
-            rareExpected += expected, rareCount += counts[i];
-    }
-    if (rareExpected >= 8) add(rareExpected, rareCount);
-    // The Wilson-Hilferty approximation of the 99.99 % quantile of chi².
-    const double f = std::max(freedom, 1);
-    EXPECT_LT(chi2, f * std::pow(1 - 2 / (9 * f) + 3.72 * std::sqrt(2 / (9 * f)), 3))
-        << freedom << " degrees";
 }
 
 TEST(Sampler, GreedyTakesTheLargestAndTheLowerIdOfEquals) {
@@ -120,30 +55,58 @@ TEST(Sampler, TopKKeepsTheLowerIdOfEquals) {
 TEST(Sampler, DrawsFromTheExactDistribution) {
     const std::vector<float> logits = randomLogits(12, 5, 1.5f);
     for (float temperature : {0.3f, 1.0f, 2.5f})
-        expectDistribution(logits, {.temperature = temperature});
-    expectDistribution(std::vector<float>(7, 0.25f), {.temperature = 0.8f});
+        expectDistribution(logits, {.options = {.temperature = temperature}});
+    expectDistribution(std::vector<float>(7, 0.25f), {.options = {.temperature = 0.8f}});
 }
 
 TEST(Sampler, EveryFilterAgreesWithTheNaiveForm) {
     for (unsigned seed : {11u, 12u, 13u}) {
         const std::vector<float> logits = randomLogits(40, seed, 2);
-        expectDistribution(logits, {.topK = 5});
-        expectDistribution(logits, {.topP = 0.9f});
-        expectDistribution(logits, {.topP = 0.4f});
-        expectDistribution(logits, {.minP = 0.1f});
-        expectDistribution(logits, {.temperature = 0.7f, .topK = 10, .topP = 0.8f, .minP = 0.05f});
-        expectDistribution(logits, {.temperature = 1.8f, .topK = 20, .topP = 0.95f, .minP = 0.2f});
+        expectDistribution(logits, {.options = {.topK = 5}});
+        expectDistribution(logits, {.options = {.topP = 0.9f}});
+        expectDistribution(logits, {.options = {.topP = 0.4f}});
+        expectDistribution(logits, {.options = {.minP = 0.1f}});
+        expectDistribution(logits,
+                           {.options = {.temperature = 0.7f, .topK = 10, .topP = 0.8f, .minP = 0.05f}});
+        expectDistribution(logits,
+                           {.options = {.temperature = 1.8f, .topK = 20, .topP = 0.95f, .minP = 0.2f}});
+        expectDistribution(logits, {.options = {.typicalP = 0.5f}});
+        expectDistribution(logits, {.options = {.temperature = 1.5f, .typicalP = 0.95f}});
+        expectDistribution(logits, {.options = {.topK = 15, .topP = 0.9f, .minP = 0.1f, .typicalP = 0.9f}});
     }
 }
 
 TEST(Sampler, TopPSortsAsFarAsItNeedsInALargeVocabulary) {
     const std::vector<float> logits = randomLogits(5000, 21, 0.5f);  // flat: thousands of tokens are needed
     const SamplerOptions options{.topP = 0.9f};
-    const std::vector<double> p = naiveProbabilities(logits, options);
+    const std::vector<double> p = oracleProbabilities(logits, {.options = options});
     for (uint64_t position = 0; position < 1000; ++position) {
         const int32_t token = choose(logits, options, 5, position);
         ASSERT_GT(p[static_cast<size_t>(token)], 0) << token;
     }
+}
+
+// Every block of the vocabulary, the last short one too, with any filter and none.
+TEST(Sampler, AgreesWithTheOracleAcrossBlocks) {
+    for (const size_t size : {63, 64, 65, 200}) {
+        std::vector<float> logits = randomLogits(size, static_cast<unsigned>(size), 1);
+        logits[size - 1] = 3;
+        logits[5] = -kInfinity;
+        for (const SamplerOptions& options :
+             {SamplerOptions{}, SamplerOptions{.topK = 7}, SamplerOptions{.topK = 150},
+              SamplerOptions{.topP = 0.7f}, SamplerOptions{.minP = 0.05f}, SamplerOptions{.typicalP = 0.3f},
+              SamplerOptions{.topP = 0.9f, .minP = 0.02f}})
+            expectDistribution(logits, {.options = options}, 8000);
+    }
+}
+
+TEST(Sampler, TypicalMayLeaveOutTheLikeliest) {
+    // Entropy of (0.4, 10 x 0.06): the many are nearer to it than the one.
+    std::vector<float> logits(11, std::log(0.06f));
+    logits[3] = std::log(0.4f);
+    for (uint64_t position = 0; position < 200; ++position)
+        ASSERT_NE(choose(logits, {.typicalP = 0.3f}, 1, position), 3);
+    EXPECT_EQ(choose({1, 2, 3}, {.typicalP = 0}), 2) << "one is always left: the most typical";
 }
 
 TEST(Sampler, TopPOfZeroLeavesTheBest) {

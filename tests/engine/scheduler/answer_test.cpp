@@ -64,7 +64,7 @@ Told answerOf(const std::shared_ptr<const library::LoadedModel>& model, std::vec
     Answer side(base::SequenceId{1}, request, 1000);
     FinishReason reason = FinishReason::Cancelled;
     for (int id : answer)
-        if (const auto over = side.accept(TokenId{id})) {
+        if (const auto over = side.accept({.token = TokenId{id}})) {
             reason = *over;
             break;
         }
@@ -108,6 +108,64 @@ TEST(Answer, NamesTheStopStringThatWasCompleted) {
     const Told told = answerOf(model, {'x'}, {'a', 'b', 'c', 'd'}, {"", "abcd", "zz", "bc", "bcd"});
     EXPECT_EQ(told.text, "a");
     EXPECT_EQ(told.end.stopString, "bc");
+}
+
+/// What each event tells of a request with log probabilities: text and tokens with their offsets.
+std::vector<std::string> eventsOf(GenerationRequest request, const std::vector<int>& answer) {
+    std::vector<std::string> told;
+    const auto note = [&](const SequenceEvent& event) {
+        std::string line = event.text + "|";
+        EXPECT_EQ(event.tokens.size(), event.details.size());
+        for (size_t i = 0; i < event.tokens.size(); ++i) {
+            const TokenDetail& detail = event.details[i];
+            EXPECT_EQ(detail.logprobs.chosen.token, event.tokens[i]);
+            line +=
+                " " + std::to_string(base::toInt(event.tokens[i])) + "@" + std::to_string(detail.textOffset);
+        }
+        told.push_back(line);
+    };
+    request.model = testing::makeMarkerModel("m");
+    request.prompt = {TokenId{'x'}};
+    request.onEvent = note;
+    Answer side(base::SequenceId{1}, request, 1000);
+    for (const int id : answer)
+        if (side.accept({TokenId{id}, sampling::Logprobs{{TokenId{id}, -1}, {}}})) break;
+    note(side.finish(FinishReason::Length, 0, std::nullopt));
+    return told;
+}
+using Lines = std::vector<std::string>;
+
+TEST(Answer, LogprobsComeWithTheTextOfTheirTokens) {
+    EXPECT_EQ(eventsOf({}, {'a', 'b', testing::kMarkerEnd}), (Lines{"a| 97@0", "b| 98@1", "| 257@2"}));
+    // A character of two tokens, and a control token before the next one.
+    EXPECT_EQ(eventsOf({}, {'a', 0xC3, 0xA9, 258, 'b'}),
+              (Lines{"a| 97@0", "\xC3\xA9| 195@1 169@1", "b| 258@2 98@2", "|"}));
+    // Half a character at the end.
+    EXPECT_EQ(eventsOf({}, {'a', 0xC3}), (Lines{"a| 97@0", "\xEF\xBF\xBD| 195@1", "|"}));
+}
+
+TEST(Answer, HeldBackTokensComeWhenTheirTextDoes) {
+    GenerationRequest request;
+    request.stop = {"END"};
+    EXPECT_EQ(eventsOf(request, {'E', 'N', 'E', 'x'}), (Lines{"EN| 69@0 78@1", "Ex| 69@2 120@3", "|"}));
+    EXPECT_EQ(eventsOf(request, {'a', 'E', 'N', 'D', 'x'}), (Lines{"a| 97@0", "| 69@1 78@2 68@3"}))
+        << "a stop string is not shown, but its tokens are told";
+    EXPECT_EQ(eventsOf(request, {'E', 'N', testing::kMarkerEnd}), (Lines{"EN| 69@0 78@1", "| 257@2"}));
+}
+
+TEST(Answer, StopStringsCountOnlyAfterTheLeastTokens) {
+    GenerationRequest request;
+    request.stop = {"END"};
+    request.minTokens = 4;
+    EXPECT_EQ(eventsOf(request, {'E', 'N', 'D', 'E', 'N', 'D', 'x', 'E', 'N', 'D'}),
+              (Lines{"E| 69@0", "N| 78@1", "D| 68@2", "E| 69@3", "N| 78@4", "D| 68@5", "x| 120@6",
+                     "| 69@7 78@8 68@9"}));
+}
+
+TEST(Answer, AnIgnoredEndGoesOn) {
+    GenerationRequest request;
+    request.ignoreEnd = true;
+    EXPECT_EQ(eventsOf(request, {'a', testing::kMarkerEnd, 'b'}), (Lines{"a| 97@0", "b| 257@1 98@1", "|"}));
 }
 
 }  // namespace

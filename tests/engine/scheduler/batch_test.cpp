@@ -30,7 +30,7 @@ struct BatchTest : ::testing::Test {
             std::make_unique<Sequence>(base::SequenceId{all.size() + 1}, request, 0, 1000, metrics));
         Sequence& sequence = *all.back();
         if (decodes) {
-            sequence.answer.accept(base::TokenId{'b'});
+            sequence.answer.accept({.token = base::TokenId{'b'}});
             sequence.computed = prompt;
             sequence.tokens.push_back(base::TokenId{'b'});
         }

@@ -257,7 +257,7 @@ TEST_F(ServerTest, RefusalsHaveStatusCodeAndField) {
         {"POST", "/v1/chat/completions", "{\"a\":\"\xff\"}", json_, 400, "invalid_utf8", "JSON"},
         {"POST", "/v1/chat/completions", chatBody("x", R"("temperature":6)"), json_, 400, "out_of_range",
          "temperature"},
-        {"POST", "/v1/chat/completions", chatBody("x", R"("n":2)"), json_, 400, "out_of_range", "n"},
+        {"POST", "/v1/chat/completions", chatBody("x", R"("n":17)"), json_, 400, "out_of_range", "n"},
         {"POST", "/v1/completions", R"({"prompt":"x","top_p":1.1})", json_, 400, "out_of_range", "top_p"},
         {"POST", "/conclave/v1/models", "{}", json_, 400, "bad_argument", "path"},
         {"POST", "/conclave/v1/models", R"({"path":"/nowhere/x.gguf"})", json_, 400, "file_not_found", ""},
