@@ -19,7 +19,7 @@ struct Options {
     uint32_t threads = 0;                         ///< threads; 0 = physical cores this process may use
     std::string kernels;                          ///< kernels; empty = the best row of this processor
     Activations activations = Activations::Auto;  ///< activations: auto f32 bf16 int8
-    Kv kv = Kv::F32;                              ///< kv: f32 f16
+    Kv kv = Kv::F16;                              ///< kv: f32 f16
     uint64_t kvMemory = 0;                        ///< kv-memory, bytes; 0 = the engine chooses
     uint32_t context = 0;                         ///< context, tokens; 0 = the model's own
     std::string socket;                           ///< socket; empty = the user's own
