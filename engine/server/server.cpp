@@ -31,6 +31,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kAcceptPause{100};  ///< after running out of descriptors
 constexpr std::chrono::milliseconds kDrain{2000};       ///< for last words at the end
+constexpr std::chrono::milliseconds kPollPause{1};
 
 }  // namespace
 
@@ -186,6 +187,10 @@ Server::~Server() {
     // nothing.
     state_->context.loaders.join();
     state_->context.workers.join();
+    // The scheduler may still hold answers of sequences that were cancelled, for a step at most; letting go
+    // of one posts to `io`.
+    while (state_->context.exchanges > 0)
+        std::this_thread::sleep_for(kPollPause);
     state_->io.stop();
     state_->thread.join();
 }

@@ -68,7 +68,7 @@ TEST_F(ServerTest, SlowClientsDoNotSlowTheOthers) {
 
 TEST_F(ServerTest, EightSlowReadersAreCutAndTheOthersGetEveryWord) {
     options_.facts.limits.queuedBytes = 32 * 1024;
-    startWithModel(withContext(8192));
+    startWithModel(withContext(3072));
     std::vector<std::unique_ptr<RawClient>> lazy, good;
     for (int i = 0; i < 8; ++i) {
         lazy.push_back(std::make_unique<RawClient>(socket_));
@@ -86,6 +86,22 @@ TEST_F(ServerTest, EightSlowReadersAreCutAndTheOthersGetEveryWord) {
     EXPECT_TRUE(soon([this] { return idle(); }, milliseconds(30'000)));
     const std::string metrics = engine().request("GET", "/metrics")->body;
     EXPECT_NE(metrics.find("conclave_http_readers_cut_total 8\n"), std::string::npos);
+}
+
+/// The scheduler lets go of their answers after the server has said its last word.
+TEST_F(ServerTest, TheServerOutlivesTheAnswersOfRunningSequences) {
+    for (int round = 0; round < 5; ++round) {
+        options_.facts.socketPath = socket_ = folder_ + "/" + std::to_string(round) + ".sock";
+        startWithModel(slow());
+        std::vector<std::unique_ptr<RawClient>> clients;
+        for (int i = 0; i < 16; ++i) {
+            clients.push_back(std::make_unique<RawClient>(socket_));
+            clients.back()->post("/v1/chat/completions", chatBody("[a]", R"("stream":true)"));
+        }
+        EXPECT_TRUE(soon([this] { return scheduler_->sequences(base::OwnerId{::getuid()}).size() == 16; }));
+        server_.reset();
+        scheduler_.reset();
+    }
 }
 
 }  // namespace
