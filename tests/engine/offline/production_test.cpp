@@ -1,0 +1,63 @@
+#include "engine/offline/production.h"
+
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+namespace conclave::engine::offline {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kModels = CONCLAVE_SOURCE_DIR "/tests/fixtures/models/";
+
+class Production : public testing::TestWithParam<std::pair<const char*, const char*>> {};
+
+TEST_P(Production, KeepsToItsBars) {
+    const auto& [model, rounded] = GetParam();
+    for (const kernels::Kernels* row : kernels::allKernels()) {
+        if (!row->supported()) continue;
+        ProductionOptions options;
+        options.check.model = kModels + model;
+        options.check.load.kernels = row;
+        const auto report = checkProduction(options);
+        ASSERT_TRUE(report.ok()) << base::render(report.error());
+        EXPECT_TRUE(report->pass) << row->name << ": " << report->maxLogitError;
+        EXPECT_GT(report->maxLogitError, 0) << "nothing was rounded";
+        EXPECT_GT(report->positions, 100u);
+        EXPECT_LE(report->forced.sameBest, report->positions);
+        if (row->preferred(quant::Format::Q8_0) == kernels::Activation::Int8) {
+            EXPECT_EQ(report->rounded, rounded);
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Production,
+                         testing::Values(std::pair("llama-tiny", "f16 kv"),
+                                         std::pair("deepseek-v3-wide/quantized/Q4_K_M/model.gguf", "int8"),
+                                         std::pair("deepseek-v3-wide/quantized/IQ4_XS/model.gguf", "int8"),
+                                         std::pair("deepseek-v3-wide/quantized/MXFP4_MOE/model.gguf",
+                                                   "int8")));
+
+TEST(ProductionText, IsMeasuredInWindowsAndBounded) {
+    const std::string file = (fs::temp_directory_path() / "production_text.txt").string();
+    std::ofstream(file) << std::string(3000, 'a') << " a longer text than the context holds";
+    ProductionOptions options;
+    options.check.model = CONCLAVE_SOURCE_DIR "/resources/models/starter";
+    options.text = file;
+    options.tokens = 300;
+    const auto report = checkProduction(options);
+    ASSERT_TRUE(report.ok()) << base::render(report.error());
+    EXPECT_EQ(report->positions, 300u);
+    EXPECT_FALSE(report->golden);
+    EXPECT_TRUE(toJson(*report)["max_logit_error"].is_null());
+    std::ofstream(file, std::ios::trunc) << "";
+    EXPECT_EQ(checkProduction(options).error().field, "--text");
+    fs::remove(file);
+    EXPECT_FALSE(checkProduction(options).ok());
+}
+
+}  // namespace
+}  // namespace conclave::engine::offline
