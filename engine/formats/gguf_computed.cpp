@@ -40,6 +40,7 @@ struct Image {
 Result<GgufFile> GgufFile::compute(const GgufMetadata& metadata, std::vector<GgufComputedTensor> tensors,
                                    const std::string& name) {
     std::vector<GgufWriteTensor> shapes;
+    shapes.reserve(tensors.size());
     for (const GgufComputedTensor& tensor : tensors)
         shapes.push_back({tensor.name, tensor.format, tensor.shape, {}});
     auto image = std::make_shared<const Image>(Image{layOutGguf(metadata, shapes), std::move(tensors)});

@@ -100,6 +100,7 @@ std::vector<ModelEntry> findInstalled(const std::vector<std::string>& folders) {
         }
     }
     std::vector<ModelEntry> out;
+    out.reserve(byName.size());
     for (auto& [name, entry] : byName)
         out.push_back(std::move(entry));
     return out;

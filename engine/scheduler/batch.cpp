@@ -80,6 +80,7 @@ std::vector<std::vector<Sequence*>> modelsInOrder(std::span<Sequence* const> run
         return priority(a) != priority(b) ? priority(a) < priority(b) : a.since() < b.since();
     });
     std::vector<std::vector<Sequence*>> out;
+    out.reserve(groups.size());
     for (Group& group : groups)
         out.push_back(std::move(group.sequences));
     return out;

@@ -25,7 +25,7 @@ int32_t choose(const std::vector<float>& logits, const SamplerOptions& options, 
 
 TEST(Sampler, GreedyTakesTheLargestAndTheLowerIdOfEquals) {
     const SamplerOptions greedy{.temperature = 0};
-    for (size_t size : {1, 2, 15, 16, 17, 33, 1000}) {
+    for (size_t size : {1U, 2U, 15U, 16U, 17U, 33U, 1000U}) {
         std::vector<float> logits = randomLogits(size, static_cast<unsigned>(size), 1);
         const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
         EXPECT_EQ(choose(logits, greedy), best);
@@ -88,7 +88,7 @@ TEST(Sampler, TopPSortsAsFarAsItNeedsInALargeVocabulary) {
 
 // Every block of the vocabulary, the last short one too, with any filter and none.
 TEST(Sampler, AgreesWithTheOracleAcrossBlocks) {
-    for (const size_t size : {63, 64, 65, 200}) {
+    for (const size_t size : {63U, 64U, 65U, 200U}) {
         std::vector<float> logits = randomLogits(size, static_cast<unsigned>(size), 1);
         logits[size - 1] = 3;
         logits[5] = -kInfinity;
@@ -152,7 +152,7 @@ TEST(Sampler, IsAPureFunctionOfItsArguments) {
 TEST(Sampler, InvalidNumbersAreAnErrorWhereverTheyStand) {
     const float nan = std::numeric_limits<float>::quiet_NaN();
     for (float bad : {nan, -nan, kInfinity})
-        for (size_t at : {0, 7, 16, 20})
+        for (size_t at : {0U, 7U, 16U, 20U})
             for (float temperature : {0.0f, 1.0f}) {
                 std::vector<float> logits(21, 0.5f);
                 logits[at] = bad;
