@@ -94,13 +94,9 @@ Activation activationOf(ActivationChoice choice, const kernels::Kernels& kernels
 
 std::string numericsIdOf(const LoadOptions& options) {
     constexpr std::string_view kChoices[] = {"f32", "preferred", "bf16", "int8"};
-    // What the reference prefers is exact.
-    const bool rounds = options.kernels->preferred(Format::Q8_0) != Activation::F32;
-    const ActivationChoice choice = options.activations == ActivationChoice::Preferred && !rounds
-                                        ? ActivationChoice::Exact
-                                        : options.activations;
-    return std::string(options.kernels->family) + "/" + std::string(kChoices[static_cast<size_t>(choice)]) +
-           "/" + (options.kv == kernels::KvType::F32 ? "f32" : "f16") + "/" +
+    return std::string(options.kernels->family) + "/" +
+           std::string(kChoices[static_cast<size_t>(options.activations)]) + "/" +
+           (options.kv == kernels::KvType::F32 ? "f32" : "f16") + "/" +
            std::to_string(kernels::kNumericsVersion);
 }
 
@@ -155,6 +151,10 @@ Result<std::shared_ptr<const Model>> load(ModelConfig config, const TensorDirect
     if (options.kernels == nullptr) {
         CONCLAVE_TRY(options.kernels, kernels::selectKernels(""));
     }
+    // What the reference prefers is exact.
+    if (options.activations == ActivationChoice::Preferred &&
+        options.kernels->preferred(Format::Q8_0) == Activation::F32)
+        options.activations = ActivationChoice::Exact;
     const Family& family = familyOf(config);
     const bool exact = options.activations == ActivationChoice::Exact;
     TensorList list(tensors, naming, family.names, exact ? absorbedExactly : absorbedForSpeed);

@@ -159,11 +159,9 @@ std::string describe(const Plan& plan) {
         if (place.format != place.stored) formats += " -> " + std::string(quant::info(place.format).name);
         if (place.layout == kernels::Layout::Stripes16) formats += " in stripes";
         const uint64_t bytes = (place.matrixStride + place.scalesStride) * place.matrices;
-        std::snprintf(
-            line, sizeof line, "%-40s %6u x [%u][%u] %s, memory at %llu, %llu bytes\n",
-            place.request.purpose.c_str(), place.matrices, place.rows, place.cols, formats.c_str(),
-            static_cast<unsigned long long>(place.offset),
-            static_cast<unsigned long long>(bytes));
+        std::snprintf(line, sizeof line, "%-40s %6u x [%u][%u] %s, memory at %llu, %llu bytes\n",
+                      place.request.purpose.c_str(), place.matrices, place.rows, place.cols, formats.c_str(),
+                      static_cast<unsigned long long>(place.offset), static_cast<unsigned long long>(bytes));
         out += line;
     }
     for (const std::string& name : plan.skipped)

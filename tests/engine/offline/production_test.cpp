@@ -13,10 +13,19 @@ namespace fs = std::filesystem;
 
 const std::string kModels = CONCLAVE_SOURCE_DIR "/tests/fixtures/models/";
 
-class Production : public testing::TestWithParam<std::pair<const char*, const char*>> {};
+struct Case {
+    const char* name;
+    const char* model;
+    const char* rounded;
+};
+void PrintTo(const Case& one, std::ostream* out) {
+    *out << one.model;
+}
+
+class Production : public testing::TestWithParam<Case> {};
 
 TEST_P(Production, KeepsToItsBars) {
-    const auto& [model, rounded] = GetParam();
+    const auto& [name, model, rounded] = GetParam();
     for (const kernels::Kernels* row : kernels::allKernels()) {
         if (!row->supported()) continue;
         ProductionOptions options;
@@ -34,12 +43,12 @@ TEST_P(Production, KeepsToItsBars) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Production,
-                         testing::Values(std::pair("llama-tiny", "f16 kv"),
-                                         std::pair("deepseek-v3-wide/quantized/Q4_K_M/model.gguf", "int8"),
-                                         std::pair("deepseek-v3-wide/quantized/IQ4_XS/model.gguf", "int8"),
-                                         std::pair("deepseek-v3-wide/quantized/MXFP4_MOE/model.gguf",
-                                                   "int8")));
+constexpr Case kCases[] = {{"llama", "llama-tiny", "f16 kv"},
+                           {"q4_k_m", "deepseek-v3-wide/quantized/Q4_K_M/model.gguf", "int8"},
+                           {"iq4_xs", "deepseek-v3-wide/quantized/IQ4_XS/model.gguf", "int8"},
+                           {"mxfp4", "deepseek-v3-wide/quantized/MXFP4_MOE/model.gguf", "int8"}};
+INSTANTIATE_TEST_SUITE_P(Models, Production, testing::ValuesIn(kCases),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 TEST(ProductionText, IsMeasuredInWindowsAndBounded) {
     const std::string file = (fs::temp_directory_path() / "production_text.txt").string();
