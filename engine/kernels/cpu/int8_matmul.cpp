@@ -68,6 +68,7 @@ class Launching {
 
     size_t tileBytes() const { return aligned(rows_ * rowBytesOf(deepest_)); }
     size_t roundingBytes() const { return roundedBytes(deepest_); }
+    size_t rows() const { return rows_; }
     size_t values() const { return values_; }
     size_t work() const { return cost_; }
 
@@ -165,12 +166,7 @@ class Launching {
 void int8Matmul(const TileTable& tiles, Launch& launch, std::span<const MatmulGroup> groups, ConstRows x,
                 Rows y) {
     const Launching launching(tiles, groups, x, y);
-    const size_t rows = [&] {
-        size_t all = 0;
-        for (const MatmulGroup& group : groups)
-            all += group.rows;
-        return all;
-    }();
+    const size_t rows = launching.rows();
     if (rows == 0) return;
     if (launching.values() <= kRoundAlone) {
         const size_t perWorker = launching.tileBytes() + launching.roundingBytes();
