@@ -80,14 +80,6 @@ Result<Opened> open(const CheckOptions& options) {
     return openSource(file, config, options.model, load);
 }
 
-void compareLogits(std::span<const float> ours, const float* golden, CheckReport& report) {
-    for (size_t i = 0; i < ours.size(); ++i) {
-        const double error = std::abs(static_cast<double>(ours[i]) - golden[i]);
-        report.maxLogitError = std::isnan(error) ? std::numeric_limits<double>::infinity()
-                                                 : std::max(report.maxLogitError, error);
-    }
-}
-
 /// A trace that forces the golden experts of rows first … first + count - 1 where their margin is not clear.
 model::RouteTrace forcing(const GoldenPrompt& prompt, size_t first, size_t count, uint32_t chosen) {
     model::RouteTrace trace;
@@ -136,7 +128,8 @@ Result<void> runPrompt(const model::Model& model, platform::Team& team, const Go
         const size_t count = std::min<size_t>(model.maxRows, prompt.ids.size() - first);
         model::RouteTrace trace = forcing(prompt, first, count, model.config.chosenExperts);
         logits = runner.feed(std::span(prompt.ids).subspan(first, count), model::Slice::Logits::All, &trace);
-        compareLogits(logits, prompt.logits.data() + first * vocabulary, report);
+        report.maxLogitError =
+            std::max(report.maxLogitError, largestError(logits, prompt.logits.data() + first * vocabulary));
         compareRouting(trace, prompt, first, report);
     }
     for (size_t step = 0; step < prompt.greedy.size() && prompt.gaps[step] >= kClearGap; ++step) {

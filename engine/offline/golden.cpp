@@ -1,6 +1,9 @@
 #include "engine/offline/golden.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -118,6 +121,15 @@ Result<Golden> readGolden(const std::string& folder, const ModelConfig& config) 
     CONCLAVE_TRY_VOID(formats::readSafetensors(tensorsFile, tensors));
     CONCLAVE_TRY_VOID(findTensors(tensors, tensorsFile, config, golden));
     return golden;
+}
+
+double largestError(std::span<const float> ours, const float* golden) {
+    double largest = 0;
+    for (size_t i = 0; i < ours.size(); ++i) {
+        const double error = std::abs(static_cast<double>(ours[i]) - golden[i]);
+        largest = std::isnan(error) ? std::numeric_limits<double>::infinity() : std::max(largest, error);
+    }
+    return largest;
 }
 
 std::string goldenFolder(const std::string& given, const std::string& model) {

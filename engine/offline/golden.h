@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,9 @@ struct GoldenPrompt {
 struct Golden {
     std::vector<GoldenPrompt> prompts;
 };
+
+/// The largest difference of these logits from the golden ones; infinity where one is not a number.
+double largestError(std::span<const float> ours, const float* golden);
 
 /// Where the golden files of a model are: `given`, else the model's folder.
 std::string goldenFolder(const std::string& given, const std::string& model);

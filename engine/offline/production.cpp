@@ -102,11 +102,7 @@ class Comparison {
 
     void compareGolden(const GoldenPrompt& prompt, size_t first, const std::vector<float>& got) {
         const float* want = prompt.logits.data() + first * exact_.config.vocabulary;
-        for (size_t i = 0; i < got.size(); ++i) {
-            const double error = std::abs(static_cast<double>(got[i]) - want[i]);
-            report_.maxLogitError = std::isnan(error) ? std::numeric_limits<double>::infinity()
-                                                      : std::max(report_.maxLogitError, error);
-        }
+        report_.maxLogitError = std::max(report_.maxLogitError, largestError(got, want));
     }
 
     const model::Model& exact_;
