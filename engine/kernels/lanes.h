@@ -56,4 +56,23 @@ CONCLAVE_INLINE float sumLanes(Lanes lanes) {
     return (zero + two) + (one + three);
 }
 
+/// sumLanes of four at once: the same additions, side by side.
+CONCLAVE_INLINE void sumFourLanes(const Lanes& a, const Lanes& b, const Lanes& c, const Lanes& d,
+                                  float* out) {
+    using Lanes4 = float __attribute__((vector_size(16)));
+    const auto fold = [](const Lanes& lanes) __attribute__((always_inline)) {
+        const Lanes8 eight = lanes.low + lanes.high;
+        return Lanes4(__builtin_shufflevector(eight, eight, 0, 1, 2, 3)) +
+               Lanes4(__builtin_shufflevector(eight, eight, 4, 5, 6, 7));
+    };
+    // [a0 + a2, b0 + b2, a1 + a3, b1 + b3]
+    const auto pair = [](Lanes4 x, Lanes4 y) __attribute__((always_inline)) {
+        return __builtin_shufflevector(x, y, 0, 4, 1, 5) + __builtin_shufflevector(x, y, 2, 6, 3, 7);
+    };
+    const Lanes4 first = pair(fold(a), fold(b)), second = pair(fold(c), fold(d));
+    const Lanes4 sums = __builtin_shufflevector(first, second, 0, 1, 4, 5) +
+                        __builtin_shufflevector(first, second, 2, 3, 6, 7);
+    __builtin_memcpy(out, &sums, sizeof sums);
+}
+
 }  // namespace conclave::engine::kernels

@@ -180,7 +180,9 @@ Result<std::shared_ptr<const Model>> load(ModelConfig config, const TensorDirect
     const auto report = [&](uint64_t done, uint64_t total) {
         if (options.progress) options.progress("read weights", done, total);
     };
-    CONCLAVE_TRY(residency::Weights weights, residency::loadWeights(plan, tensors, report));
+    // One of its own: a serving engine's team is busy with other models.
+    platform::Team team(options.threads > 0 ? options.threads : platform::defaultThreads());
+    CONCLAVE_TRY(residency::Weights weights, residency::loadWeights(plan, tensors, team, report));
 
     std::vector<Activation> activations;
     for (size_t i = 0; i < plan.places.size(); ++i)

@@ -23,7 +23,9 @@ struct BenchOptions {
 
 /// One figure and the limit that was measured right beside each of its samples.
 struct BenchRow {
-    std::string name;          ///< prefill_512 prefill_2048 decode_0 decode_4096 streams_4 load peak_memory
+    /// prefill_512 prefill_2048 decode_0 decode_4096 streams_4 go_on (20 tokens on a cached prefix of 961)
+    /// load peak_memory
+    std::string name;
     std::string unit;          ///< tokens/s, s or bytes
     double value = 0;          ///< median
     uint64_t bytes = 0;        ///< that one token (streams_4: a step of four) reads; load: of the model

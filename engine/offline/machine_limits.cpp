@@ -61,4 +61,13 @@ double MachineLimits::read() {
     return static_cast<double>(memory_.size()) / seconds;
 }
 
+base::Result<double> MachineLimits::newMemory(size_t bytes) {
+    CONCLAVE_TRY(platform::Memory memory, platform::Memory::allocate(bytes, "the memory that is measured"));
+    const double seconds = secondsOf(team_, [&](size_t worker, size_t workers) {
+        const platform::Range range = platform::share(memory.size(), worker, workers, size_t{2} << 20);
+        std::memset(memory.data() + range.begin, 1, range.end - range.begin);
+    });
+    return static_cast<double>(bytes) / seconds;
+}
+
 }  // namespace conclave::engine::offline

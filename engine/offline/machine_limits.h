@@ -18,6 +18,9 @@ class MachineLimits {
     double bf16();
     double f32();
     double read();
+    /// Bytes of new memory in a second: what the system needs to find and clear so much of it. Errors:
+    /// OutOfMemory.
+    base::Result<double> newMemory(size_t bytes);
 
   private:
     MachineLimits(platform::Team& team, platform::Memory memory);

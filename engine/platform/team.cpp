@@ -114,9 +114,12 @@ struct Team::State {
 Team::Team(size_t threads) : state_(std::make_unique<State>()) {
     CONCLAVE_CHECK(threads >= 1);
     state_->size = threads;
-    // Signals belong to the threads that expect them, never to a worker in the middle of a product.
+    // Signals belong to the threads that expect them, never to a worker in the middle of a product; but what
+    // a worker does itself, such as reading a file that was cut (mapping_guard.h), is its own.
     sigset_t all, before;
     sigfillset(&all);
+    for (const int own : {SIGBUS, SIGSEGV, SIGFPE, SIGILL})
+        sigdelset(&all, own);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
         for (size_t worker = 1; worker < threads; ++worker) {

@@ -16,14 +16,14 @@ using formats::TensorDirectory;
 using formats::TensorInfo;
 using quant::Format;
 
-constexpr uint64_t kChunk = uint64_t{4} << 20;  // bytes copied between two reports
+constexpr uint64_t kChunk = uint64_t{4} << 20;  // bytes that the team copies between two reports
 
 /// Copies and decodes one plan's tensors and counts what it has done.
 class Copier {
   public:
-    Copier(const Plan& plan, const TensorDirectory& tensors, std::byte* memory,
+    Copier(const Plan& plan, const TensorDirectory& tensors, std::byte* memory, platform::Team& team,
            const std::function<void(uint64_t, uint64_t)>& progress)
-        : plan_(plan), tensors_(tensors), memory_(memory), progress_(progress) {}
+        : plan_(plan), tensors_(tensors), memory_(memory), team_(team), progress_(progress) {}
 
     void copy(const Place& place) {
         const std::vector<std::string>& names = place.request.tensors;
@@ -57,7 +57,10 @@ class Copier {
         for (uint64_t at = 0; at < from.size(); at += kChunk) {
             const auto piece = from.subspan(at, std::min(kChunk, from.size() - at));
             tensors_.need(piece);
-            std::memcpy(out + at, piece.data(), piece.size());
+            team_.run([&](size_t worker, size_t workers) {
+                const platform::Range share = platform::share(piece.size(), worker, workers, 4096);
+                std::memcpy(out + at + share.begin, piece.data() + share.begin, share.end - share.begin);
+            });
             done(piece);
         }
     }
@@ -71,8 +74,12 @@ class Copier {
             const uint32_t rows = std::min(most, place.rows - r);
             const auto piece = from.subspan(r * rowBytes, rows * rowBytes);
             tensors_.need(piece);
-            kernels::layOut(place.layout, place.format, piece.data(), rowBytes, rows, place.cols,
-                            out + r / together * place.rowStride);
+            team_.run([&](size_t worker, size_t workers) {
+                const platform::Range share = platform::share(rows, worker, workers, together);
+                kernels::layOut(place.layout, place.format, piece.data() + share.begin * rowBytes, rowBytes,
+                                static_cast<uint32_t>(share.end - share.begin), place.cols,
+                                out + (r + share.begin) / together * place.rowStride);
+            });
             done(piece);
         }
     }
@@ -153,6 +160,7 @@ class Copier {
     const Plan& plan_;
     const TensorDirectory& tensors_;
     std::byte* memory_;
+    platform::Team& team_;
     const std::function<void(uint64_t, uint64_t)>& progress_;
     uint64_t done_ = 0;
 };
@@ -185,14 +193,14 @@ const float* Weights::vector(size_t index) const {
     return reinterpret_cast<const float*>(memory_.data() + place.offset);
 }
 
-Result<Weights> loadWeights(const Plan& plan, const TensorDirectory& tensors,
+Result<Weights> loadWeights(const Plan& plan, const TensorDirectory& tensors, platform::Team& team,
                             const std::function<void(uint64_t done, uint64_t total)>& progress) {
     Weights out;
     out.places_ = plan.places;
     out.blockRows_ = plan.blockRows;
     out.blockCols_ = plan.blockCols;
     CONCLAVE_TRY(out.memory_, platform::Memory::allocate(plan.bytes, "the weights"));
-    Copier copier(plan, tensors, out.memory_.data(), progress);
+    Copier copier(plan, tensors, out.memory_.data(), team, progress);
     for (const Place& place : plan.places)
         copier.copy(place);
     if (!tensors.unchanged()) {

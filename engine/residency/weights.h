@@ -9,6 +9,7 @@
 #include "engine/formats/tensor_directory.h"
 #include "engine/kernels/kernels.h"
 #include "engine/platform/memory.h"
+#include "engine/platform/team.h"
 #include "engine/residency/plan.h"
 
 namespace conclave::engine::residency {
@@ -26,17 +27,19 @@ class Weights {
 
   private:
     friend base::Result<Weights>
-    loadWeights(const Plan& plan, const formats::TensorDirectory& tensors,
+    loadWeights(const Plan& plan, const formats::TensorDirectory& tensors, platform::Team& team,
                 const std::function<void(uint64_t done, uint64_t total)>& progress);
     std::vector<Place> places_;
     uint32_t blockRows_ = 0, blockCols_ = 0;
     platform::Memory memory_;
 };
 
-/// Copies what `plan` (made from these `tensors`) says. progress(bytes done, bytes in all) may be empty; it
-/// is called on this thread. Pages of a mapped file are given back as they are copied, so that the peak stays
-/// near the size of the plan. Errors: OutOfMemory; FileChanged where a file changed on disk meanwhile.
+/// Copies what `plan` (made from these `tensors`) says, on all of `team`. progress(bytes done, bytes in all)
+/// may be empty; it is called on this thread. Pages of a mapped file are given back as they are copied, so
+/// that the peak stays near the size of the plan. Errors: OutOfMemory; FileChanged where a file changed on
+/// disk meanwhile.
 base::Result<Weights> loadWeights(const Plan& plan, const formats::TensorDirectory& tensors,
+                                  platform::Team& team,
                                   const std::function<void(uint64_t done, uint64_t total)>& progress);
 
 }  // namespace conclave::engine::residency

@@ -1,6 +1,7 @@
 #include "engine/kernels/cpu/int8_matmul.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "engine/kernels/cpu/stripes.h"
@@ -15,6 +16,11 @@ using reference::aligned;
 
 /// Stripes of weights that stay in the second cache while all tiles of activations pass: 192 rows.
 constexpr uint32_t kStripesTogether = 12;
+/// Pieces of a launch for each worker. Whoever is done takes the next: a core that a neighbour slows down
+/// would else make all others wait. No bit depends on who multiplies a stripe.
+constexpr size_t kPiecesPerWorker = 8;
+/// Stripes that a piece of few rows has at least, so that it is read in runs.
+constexpr size_t kLeastStripes = 4;
 /// Activations up to which every worker rounds all of them for itself: less than waiting for each other
 /// costs.
 constexpr size_t kRoundAlone = 32768;
@@ -63,6 +69,7 @@ class Launching {
             deepest_ = std::max<size_t>(deepest_, group.w.cols);
             values_ += size_t{group.rows} * group.w.cols;
             cost_ += costOf(group) * stripesOf(group);
+            stripes_ += stripesOf(group);
         }
     }
 
@@ -83,9 +90,14 @@ class Launching {
         }
     }
 
-    /// Multiplies the part of all stripes that is worker `worker`'s, measured by what they cost.
-    void multiply(size_t worker, size_t workers, const std::byte* tiles) const {
-        const size_t from = cost_ * worker / workers, to = cost_ * (worker + 1) / workers;
+    size_t pieces(size_t workers) const {
+        const size_t least = rows_ < 4 * groups_.size() ? kLeastStripes : kStripesTogether;
+        return std::clamp(stripes_ / least, workers, kPiecesPerWorker * workers);
+    }
+
+    /// Multiplies a piece of all stripes, measured by what they cost.
+    void multiply(size_t piece, size_t pieces, const std::byte* tiles) const {
+        const size_t from = cost_ * piece / pieces, to = cost_ * (piece + 1) / pieces;
         size_t before = 0, row = 0;
         for (const MatmulGroup& group : groups_) {
             const size_t each = costOf(group), stripes = stripesOf(group);
@@ -158,22 +170,28 @@ class Launching {
     std::span<const MatmulGroup> groups_;
     ConstRows x_;
     Rows y_;
-    size_t rows_ = 0, deepest_ = 0, values_ = 0, cost_ = 0;
+    size_t rows_ = 0, deepest_ = 0, values_ = 0, cost_ = 0, stripes_ = 0;
 };
 
 }  // namespace
 
-void int8Matmul(const TileTable& tiles, Launch& launch, std::span<const MatmulGroup> groups, ConstRows x,
+void int8Matmul(const TileTable& table, Launch& launch, std::span<const MatmulGroup> groups, ConstRows x,
                 Rows y) {
-    const Launching launching(tiles, groups, x, y);
+    const Launching launching(table, groups, x, y);
     const size_t rows = launching.rows();
     if (rows == 0) return;
+    std::atomic<size_t> next{0};
+    const auto multiply = [&](size_t workers, const std::byte* tiles) {
+        const size_t pieces = launching.pieces(workers);
+        for (size_t piece; (piece = next.fetch_add(1, std::memory_order_relaxed)) < pieces;)
+            launching.multiply(piece, pieces, tiles);
+    };
     if (launching.values() <= kRoundAlone) {
         const size_t perWorker = launching.tileBytes() + launching.roundingBytes();
         reference::overWorkers(launch, launching.work(), [&](size_t worker, size_t workers) {
             std::byte* scratch = reference::workerScratch(launch, 0, perWorker, worker);
             launching.round({0, rows}, scratch, scratch + launching.tileBytes());
-            launching.multiply(worker, workers, scratch);
+            multiply(workers, scratch);
         });
         return;
     }
@@ -183,9 +201,8 @@ void int8Matmul(const TileTable& tiles, Launch& launch, std::span<const MatmulGr
             reference::workerScratch(launch, launching.tileBytes(), launching.roundingBytes(), worker);
         launching.round(platform::share(rows, worker, workers), shared, scratch);
     });
-    reference::overWorkers(launch, launching.work(), [&](size_t worker, size_t workers) {
-        launching.multiply(worker, workers, shared);
-    });
+    reference::overWorkers(launch, launching.work(),
+                           [&](size_t, size_t workers) { multiply(workers, shared); });
 }
 
 size_t int8ScratchBytes(const ScratchShape& shape) {

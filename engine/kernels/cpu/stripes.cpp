@@ -33,34 +33,49 @@ void packHeader(const std::byte* block, uint32_t row, uint32_t part, std::byte* 
     }
 }
 
-/// The 32 integers of row `row`, offset added.
+uint64_t eight(const uint8_t* from) {
+    uint64_t bytes;
+    std::memcpy(&bytes, from, sizeof bytes);
+    return bytes;
+}
+uint32_t four(const uint8_t* from) {
+    uint32_t bytes;
+    std::memcpy(&bytes, from, sizeof bytes);
+    return bytes;
+}
+
+/// Low four bits of 32 integers: unit j's word of a row is their j-th word.
+void packLow(const uint8_t* integers, uint32_t row, std::byte* block) {
+    constexpr uint64_t kLow = 0x0f0f0f0f0f0f0f0f;
+    for (uint32_t i = 0; i < 2; ++i) {
+        const uint64_t both = (eight(integers + 8 * i) & kLow) | (eight(integers + 16 + 8 * i) & kLow) << 4;
+        std::memcpy(block + 128 * i + 4 * row, &both, 4);
+        const uint64_t second = both >> 32;
+        std::memcpy(block + 128 * i + 64 + 4 * row, &second, 4);
+    }
+}
+
+/// The 32 integers of row `row`, offset added. Four neighbours are one word all along.
 template <uint32_t bits> void packBlock(const uint8_t* integers, uint32_t row, std::byte* block) {
-    uint8_t bytes[32];
     if constexpr (bits == 8) {
         for (uint32_t j = 0; j < 8; ++j)
             std::memcpy(block + 64 * j + 4 * row, integers + 4 * j, 4);
         return;
     }
-    for (uint32_t i = 0; i < 16; ++i)
-        bytes[i] = static_cast<uint8_t>((integers[i] & 15) | integers[16 + i] << 4);
-    for (uint32_t j = 0; j < 4; ++j)
-        std::memcpy(block + 64 * j + 4 * row, bytes + 4 * j, 4);
+    packLow(integers, row, block);
     if constexpr (bits == 5) {
-        uint8_t upper[4] = {};
+        uint32_t upper = 0;
         for (uint32_t j = 0; j < 8; ++j)
-            for (uint32_t b = 0; b < 4; ++b)
-                upper[b] = static_cast<uint8_t>(upper[b] | integers[4 * j + b] >> 4 << j);
-        std::memcpy(block + 256 + 4 * row, upper, 4);
+            upper |= (four(integers + 4 * j) >> 4 & 0x01010101) << j;
+        std::memcpy(block + 256 + 4 * row, &upper, 4);
     }
     if constexpr (bits == 6) {
-        uint8_t upper[8] = {};
-        for (uint32_t unit = 0; unit < 2; ++unit)
+        for (uint32_t unit = 0; unit < 2; ++unit) {
+            uint32_t upper = 0;
             for (uint32_t j = 0; j < 4; ++j)
-                for (uint32_t b = 0; b < 4; ++b)
-                    upper[4 * unit + b] = static_cast<uint8_t>(upper[4 * unit + b] |
-                                                               integers[16 * unit + 4 * j + b] >> 4 << 2 * j);
-        std::memcpy(block + 256 + 4 * row, upper, 4);
-        std::memcpy(block + 320 + 4 * row, upper + 4, 4);
+                upper |= (four(integers + 16 * unit + 4 * j) >> 4 & 0x03030303) << 2 * j;
+            std::memcpy(block + 256 + 64 * unit + 4 * row, &upper, 4);
+        }
     }
 }
 

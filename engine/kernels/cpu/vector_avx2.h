@@ -16,6 +16,7 @@ struct Avx2 {
     using Integers = __m256i;               // 32 bits each
     static constexpr int kLanes = 8;        // rows
     static constexpr bool kSigned8 = true;  // integers of 8 bits lose their offset before the product
+    static constexpr size_t kAhead = 2048;  // bytes a row or two ask for ahead, see prefetch
 
     CONCLAVE_INLINE Floats zero() { return _mm256_setzero_ps(); }
     CONCLAVE_INLINE Integers none() { return _mm256_setzero_si256(); }

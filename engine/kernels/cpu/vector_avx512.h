@@ -16,6 +16,7 @@ struct Avx512 {
     using Integers = __m512i;                // 32 bits each
     static constexpr int kLanes = 16;        // rows
     static constexpr bool kSigned8 = false;  // integers are unsigned, their offset is taken from the sums
+    static constexpr size_t kAhead = 0;      // see prefetch
 
     CONCLAVE_INLINE Floats zero() { return _mm512_setzero_ps(); }
     CONCLAVE_INLINE Integers none() { return _mm512_setzero_si512(); }

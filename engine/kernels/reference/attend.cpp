@@ -2,6 +2,7 @@
 
 #include "engine/kernels/reference/loops.h"
 #include "engine/kernels/reference/operations.h"
+#include "engine/kernels/reference/span_rounds.h"
 #include "engine/kernels/reference/work.h"
 
 namespace conclave::engine::kernels::reference {
@@ -84,6 +85,16 @@ void attendUnits(Launch& launch, std::span<const RowPlace> places, const Split& 
 
 }  // namespace
 
+size_t attendScratchBytes(const ScratchShape& shape) {
+    const size_t widest = aligned(size_t{shape.widest} * sizeof(float));
+    // A worker: some rows' queries, sums and scores. Shared: sums of spans, with maximum and weight of each
+    // head.
+    const size_t unit =
+        (16 + 3 * std::min<size_t>(shape.rows, kMostQueries)) * widest + kMostQueries * 64 * sizeof(float);
+    return SpanRounds::mostSums(shape.threads) * (widest + 2 * kMostQueries * sizeof(float)) +
+           shape.threads * aligned(unit + kAlign) + kAlign;
+}
+
 void storeKv(Launch& launch, const StoreKvArgs& args) {
     const size_t bytes = valueBytes(args.kv.type);
     const size_t keyBytes = args.keyDim * bytes, valueRowBytes = args.valueDim * bytes;
@@ -108,7 +119,7 @@ void attend(Launch& launch, const AttendArgs& args) {
     const Split split(args.places.size(), args.kvHeads, group, workers, args.window > 0);
     const size_t scratch = attendScratch(split.queries(args.places.size()), args.keyDim, args.valueDim);
     const size_t perKey = size_t{args.heads} * (args.keyDim + args.valueDim);
-    attendUnits(launch, args.places, split, scratch, perKey, [&](size_t row, size_t kvHead) {
+    const auto unitOf = [&](size_t row, size_t kvHead) {
         const uint32_t position = args.places[row].position;
         AttendUnit unit{};
         unit.q = args.q.row(row) + kvHead * group * args.keyDim;
@@ -126,7 +137,11 @@ void attend(Launch& launch, const AttendArgs& args) {
         unit.outStride = args.valueDim;
         unit.outRowStride = args.out.stride;
         return unit;
-    });
+    };
+    if (SpanRounds::fits(args.places, args.kvHeads, group, workers))
+        SpanRounds(launch, args.places, args.kvHeads, group, args.keyDim, args.valueDim).run(perKey, unitOf);
+    else
+        attendUnits(launch, args.places, split, scratch, perKey, unitOf);
 }
 
 void storeLatent(Launch& launch, const StoreLatentArgs& args) {
@@ -144,7 +159,8 @@ void attendLatent(Launch& launch, const AttendLatentArgs& args) {
     const size_t workers = launch.team == nullptr ? 1 : launch.team->size();
     const Split split(args.places.size(), 1, args.heads, workers, false);
     const size_t scratch = attendScratch(split.queries(args.places.size()), dim, args.rank);
-    attendUnits(launch, args.places, split, scratch, args.heads * (dim + args.rank), [&](size_t row, size_t) {
+    const size_t perKey = args.heads * (dim + args.rank);
+    const auto unitOf = [&](size_t row, size_t) {
         AttendUnit unit{};
         unit.q = args.q.row(row);
         unit.qStride = dim;
@@ -158,7 +174,11 @@ void attendLatent(Launch& launch, const AttendLatentArgs& args) {
         unit.outStride = args.rank;
         unit.outRowStride = args.out.stride;
         return unit;
-    });
+    };
+    if (SpanRounds::fits(args.places, 1, args.heads, workers))
+        SpanRounds(launch, args.places, 1, args.heads, dim, args.rank).run(perKey, unitOf);
+    else
+        attendUnits(launch, args.places, split, scratch, perKey, unitOf);
 }
 
 }  // namespace conclave::engine::kernels::reference

@@ -54,6 +54,15 @@ constexpr size_t attendScratch(size_t queries, size_t keyDim, size_t valueDim) {
     return queries * 64 + 16 * (keyDim > valueDim ? keyDim : valueDim) + queries * (keyDim + 2 * valueDim);
 }
 
+/// What a span of keys adds to the heads of a row: values weighted by e^(score - most), and the sum of the
+/// weights. Spans join in ascending order.
+struct SpanSums {
+    float* values;   ///< [heads][valueDim]
+    float* mosts;    ///< [heads]
+    float* weights;  ///< [heads]
+};
+inline constexpr size_t kSpan = 512;  ///< positions that are summed on their own, from multiples of it on
+
 struct Loops {
     /// `values` values of a row of any float or block format to float32; whole blocks.
     void (*decode)(quant::Format format, const std::byte* in, size_t values, float* out);
@@ -68,6 +77,12 @@ struct Loops {
     float (*multiplyInt8)(UnpackedShape shape, UnpackedRow w, Int8Row x, size_t cols);
 
     void (*attend)(const AttendUnit& unit);
+    /// One span of one row; unit.out is not used.
+    void (*attendSpan)(const AttendUnit& unit, SpanSums sums);
+    /// Adds a later span to `total`.
+    void (*joinSpans)(SpanSums total, SpanSums span, size_t heads, size_t valueDim);
+    /// out[head] = values / weight.
+    void (*endSpans)(SpanSums total, size_t heads, size_t valueDim, float* out, size_t outStride);
 
     void (*norm)(const float* x, const float* weight, float eps, size_t cols, float* y);
     /// Pairs (x[i], x[i + dim/2]), or (x[2i], x[2i + 1]) where interleaved.

@@ -171,16 +171,14 @@ void lowRank(Launch& launch, const LowRankArgs& args) {
 }
 
 size_t scratchBytes(const ScratchShape& shape) {
-    // Shared: the middle of lowRank. A worker: a tile and a chunk (matmul, lowRank), or some rows' queries,
-    // sums and scores (attention), or a few rows of scores (routing).
-    const size_t widest = aligned(size_t{shape.widest} * sizeof(float)),
-                 deepest = aligned(size_t{std::max(shape.widest, shape.deepest)} * sizeof(float)),
+    // Shared: the middle of lowRank. A worker: a tile and a chunk (matmul, lowRank), or a few rows of scores
+    // (routing).
+    const size_t deepest = aligned(size_t{std::max(shape.widest, shape.deepest)} * sizeof(float)),
                  chunk = std::min<size_t>(shape.rows, kChunkRows);
-    const size_t product = (kTileRows + std::max<size_t>(chunk, 4)) * deepest,
-                 attention = (16 + 3 * std::min<size_t>(shape.rows, kMostQueries)) * widest +
-                             kMostQueries * 64 * sizeof(float);
+    const size_t product = (kTileRows + std::max<size_t>(chunk, 4)) * deepest;
     const size_t fixed = kChunkRows * kTileRows * sizeof(float) + 64 * kAlign;
-    return aligned(chunk * deepest) + shape.threads * aligned(std::max(product, attention) + fixed);
+    return std::max(aligned(chunk * deepest) + shape.threads * aligned(product + fixed),
+                    attendScratchBytes(shape));
 }
 
 }  // namespace conclave::engine::kernels::reference

@@ -25,6 +25,7 @@ void combine(Launch& launch, const CombineArgs& args);
 void lowRank(Launch& launch, const LowRankArgs& args);
 
 size_t scratchBytes(const ScratchShape& shape);
+size_t attendScratchBytes(const ScratchShape& shape);
 
 extern const Kernels kRow;
 

@@ -266,6 +266,27 @@ TEST_P(Attention, NoCutOfThePromptChangesABitOfLatents) {
     }
 }
 
+TEST_P(Attention, ARowFarBehindHasTheBitsItHasInAPrompt) {
+    Random random(35);
+    const uint32_t positions = 9 * 512 + 100;  // spans of more than one round
+    for (const Gqa& shape : {Gqa{6, 2, 16, 16, 0, KvType::F16}, Gqa{3, 1, 16, 24, 4200, KvType::F32}}) {
+        const Floats q = Floats::random(random, positions, shape.heads * shape.keyDim, 2);
+        const Floats k = Floats::random(random, positions, shape.kvHeads * shape.keyDim, 2);
+        const Floats v = Floats::random(random, positions, shape.kvHeads * shape.valueDim, 1);
+        Floats whole(positions, shape.heads * shape.valueDim), alone = whole;
+        Pages pages(positions, shape.pageBytes());
+        step(shape, pages, q, k, v, whole, 0, positions, 2);
+        for (const uint32_t count : {1u, 3u})
+            for (const size_t threads : {1u, 2u, 3u}) {
+                const uint32_t start = positions - count;
+                step(shape, pages, q, k, v, alone, start, count, threads);
+                for (uint32_t r = start; r < positions; ++r)
+                    EXPECT_EQ(0u, differentBits(whole.row(r), alone.row(r), whole.cols))
+                        << count << " rows, " << threads << " threads";
+            }
+    }
+}
+
 TEST_P(Attention, RowsOfOtherSequencesChangeNothing) {
     Random random(34);
     const Gqa shape{4, 2, 32, 32, 0, KvType::F32};

@@ -15,6 +15,7 @@ namespace {
 struct Portable {
     static constexpr int kLanes = 16;
     static constexpr bool kSigned8 = false;
+    static constexpr size_t kAhead = 64;
     struct Floats {
         float lane[16] = {};
     };

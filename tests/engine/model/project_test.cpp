@@ -39,7 +39,8 @@ struct Project : testing::Test {
         request.cols = 2;
         auto plan = residency::makePlan(tensors, {request}, {});
         ASSERT_TRUE(plan.ok());
-        auto loaded = residency::loadWeights(*plan, tensors, nullptr);
+        platform::Team team(1);
+        auto loaded = residency::loadWeights(*plan, tensors, team, nullptr);
         ASSERT_TRUE(loaded.ok());
         weights = std::move(loaded).value();
     }

@@ -13,10 +13,16 @@ namespace {
 using base::Code;
 using quant::Format;
 
+/// Of two, so that what workers do besides the caller is seen as well.
+platform::Team& team() {
+    static platform::Team two(2);
+    return two;
+}
+
 Weights load(const Directory& d, std::vector<Request> requests, const PlanOptions& options = {}) {
     auto plan = makePlan(d.tensors, std::move(requests), options);
     EXPECT_TRUE(plan.ok()) << base::render(plan.error());
-    auto weights = loadWeights(*plan, d.tensors, nullptr);
+    auto weights = loadWeights(*plan, d.tensors, team(), nullptr);
     EXPECT_TRUE(weights.ok());
     return std::move(weights).value();
 }
@@ -108,12 +114,12 @@ TEST(Weights, NoMemoryIsAnError) {
     auto plan = makePlan(d.tensors, {wanted("w", {1}, 1, 1)}, {});
     ASSERT_TRUE(plan.ok());
     platform::failAllocationAfter(1);
-    const auto weights = loadWeights(*plan, d.tensors, nullptr);
+    const auto weights = loadWeights(*plan, d.tensors, team(), nullptr);
     platform::failAllocationAfter(0);
     ASSERT_FALSE(weights.ok());
     EXPECT_EQ(weights.error().code, Code::OutOfMemory);
     plan->bytes = uint64_t{1} << 50;
-    EXPECT_EQ(loadWeights(*plan, d.tensors, nullptr).error().code, Code::OutOfMemory);
+    EXPECT_EQ(loadWeights(*plan, d.tensors, team(), nullptr).error().code, Code::OutOfMemory);
 }
 
 /// Bytes of a safetensors file with one float32 tensor "w" of `count` ones.
@@ -144,7 +150,7 @@ TEST_F(FileWeights, AFileThatChangesWhileItIsReadIsAnError) {
     ASSERT_TRUE(formats::readSafetensors(path, tensors).ok());
     const auto plan = makePlan(tensors, {wanted("w", {1000}, 1, 1000)}, {});
     ASSERT_TRUE(plan.ok());
-    const auto weights = loadWeights(*plan, tensors, [&](uint64_t, uint64_t) {
+    const auto weights = loadWeights(*plan, tensors, team(), [&](uint64_t, uint64_t) {
         std::ofstream(path, std::ios::binary | std::ios::app) << "more";
     });
     ASSERT_FALSE(weights.ok());
@@ -160,7 +166,7 @@ TEST_F(FileWeights, AFileThatIsCutWhileItIsReadIsAnErrorToo) {
     const auto plan = makePlan(tensors, {wanted("w", {kFloats}, 1, kFloats)}, {});
     ASSERT_TRUE(plan.ok());
     std::filesystem::resize_file(path, 4096);
-    const auto weights = loadWeights(*plan, tensors, {});
+    const auto weights = loadWeights(*plan, tensors, team(), {});
     ASSERT_FALSE(weights.ok());
     EXPECT_EQ(weights.error().code, Code::FileChanged);
 }
@@ -194,7 +200,7 @@ TEST_F(FileWeights, ThePeakStaysNearTheSizeOfTheModel) {
     ASSERT_TRUE(formats::readSafetensors(path, tensors).ok());
     const auto plan = makePlan(tensors, {wanted("w", {kCount}, 1, kCount)}, {});
     ASSERT_TRUE(plan.ok());
-    const auto weights = loadWeights(*plan, tensors, nullptr);
+    const auto weights = loadWeights(*plan, tensors, team(), nullptr);
     ASSERT_TRUE(weights.ok());
     const double model = static_cast<double>(kCount * 4 / 1024);
     EXPECT_LE(static_cast<double>(peakKiB() - before), 1.1 * model);

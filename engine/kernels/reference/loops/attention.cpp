@@ -5,9 +5,8 @@
 namespace conclave::engine::kernels::reference::CONCLAVE_LOOPS {
 namespace {
 
-constexpr size_t kPage = 64;   // positions
-constexpr size_t kSpan = 512;  // positions that are summed on their own, then merged
-constexpr size_t kStep = 16;   // positions decoded at a time
+constexpr size_t kPage = 64;  // positions
+constexpr size_t kStep = 16;  // positions decoded at a time
 
 /// The running softmax of one query over a run of keys: values weighted by e^(score - most), and the sum of
 /// the weights in lanes (key at position p in lane p mod 16).
@@ -35,10 +34,22 @@ CONCLAVE_INLINE size_t firstThatSees(const AttendUnit& unit, size_t at) {
     return at <= unit.last ? 0 : (at - unit.last) * unit.heads;
 }
 
+/// Asks for the rows of the next step, also where they begin another page: what lies in pages is read in runs
+/// too short for the processor to guess what comes next.
+CONCLAVE_INLINE void askAhead(const AttendUnit& unit, size_t position, size_t offset, size_t stride,
+                              size_t dim) {
+    if (position > unit.last) return;
+    const size_t bytes = unit.half ? 2 : 4;
+    const std::byte* from = unit.pages[position / kPage] + offset + position % kPage * stride * bytes;
+    for (size_t at = 0; at < kStep * dim * bytes; at += 64)
+        __builtin_prefetch(from + at);
+}
+
 /// Rows of keys or values at `count` positions as float32: in place, or decoded.
 CONCLAVE_INLINE const float* rowsAt(const AttendUnit& unit, size_t position, size_t offset, size_t stride,
                                     size_t dim, size_t count, float* decoded, size_t* rowStride) {
     const std::byte* page = unit.pages[position / kPage] + offset;
+    askAhead(unit, position + count, offset, stride, dim);
     if (!unit.half) {
         *rowStride = stride;
         return reinterpret_cast<const float*>(page) + position % kPage * stride;
@@ -128,9 +139,10 @@ template <int Q>
 CONCLAVE_INLINE void addValues(const float* values, size_t stride, const float* const (&weights)[Q],
                                size_t count, size_t dim, float* const (&out)[Q]) {
     size_t d = 0;
-    if constexpr (Q == 1)
-        for (; d + 64 <= dim; d += 64)
-            addBlock<Q, 4>(values, stride, weights, count, d, out);
+    constexpr int kBlocks = Q == 1 ? 4 : Q == 2 ? 2 : 1;
+    if constexpr (kBlocks > 1)
+        for (; d + 16 * kBlocks <= dim; d += 16 * kBlocks)
+            addBlock<Q, kBlocks>(values, stride, weights, count, d, out);
     for (; d + 16 <= dim; d += 16)
         addBlock<Q, 1>(values, stride, weights, count, d, out);
     for (int q = 0; q < Q; ++q)
@@ -151,11 +163,15 @@ CONCLAVE_INLINE void addStep(const AttendUnit& unit, const Workspace& work, cons
     for (; q + 4 <= queries; q += 4)
         addValues<4>(values, stride, {weightsOf(q), weightsOf(q + 1), weightsOf(q + 2), weightsOf(q + 3)},
                      count, dim, {outOf(q), outOf(q + 1), outOf(q + 2), outOf(q + 3)});
-    for (; q < queries; ++q)
-        addValues<1>(values, stride, {weightsOf(q)}, count, dim, {outOf(q)});
+    if (queries - q == 3)
+        addValues<3>(values, stride, {weightsOf(q), weightsOf(q + 1), weightsOf(q + 2)}, count, dim,
+                     {outOf(q), outOf(q + 1), outOf(q + 2)});
+    if (queries - q == 2)
+        addValues<2>(values, stride, {weightsOf(q), weightsOf(q + 1)}, count, dim, {outOf(q), outOf(q + 1)});
+    if (queries - q == 1) addValues<1>(values, stride, {weightsOf(q)}, count, dim, {outOf(q)});
 }
 
-void attendSpan(const AttendUnit& unit, const Workspace& work, size_t begin, size_t end, Running* running) {
+void sumSpan(const AttendUnit& unit, const Workspace& work, size_t begin, size_t end, Running* running) {
     const size_t queries = unit.heads * unit.rows;
     for (size_t i = firstThatSees(unit, begin); i < queries; ++i)
         running[i] = {-__builtin_inff(), {}};
@@ -182,14 +198,20 @@ void attendSpan(const AttendUnit& unit, const Workspace& work, size_t begin, siz
 }
 
 /// The spans before and this one, brought to the larger maximum and added.
-void mergeSpan(float* total, float* totalMost, float* totalWeight, const float* span, const Running& running,
-               size_t valueDim) {
-    const float most = running.most > *totalMost ? running.most : *totalMost;
-    const float before = exponential(*totalMost - most), now = exponential(running.most - most);
+CONCLAVE_INLINE void joinSpan(float* total, float* totalMost, float* totalWeight, const float* span,
+                              float spanMost, float spanWeight, size_t valueDim) {
+    const float most = spanMost > *totalMost ? spanMost : *totalMost;
+    const float before = exponential(*totalMost - most), now = exponential(spanMost - most);
     for (size_t d = 0; d < valueDim; ++d)
         total[d] = __builtin_fmaf(span[d], now, total[d] * before);
-    *totalWeight = __builtin_fmaf(sumLanes(loadLanes(running.weights)), now, *totalWeight * before);
+    *totalWeight = __builtin_fmaf(spanWeight, now, *totalWeight * before);
     *totalMost = most;
+}
+
+CONCLAVE_INLINE void endSpan(const float* total, float weight, size_t valueDim, float* out) {
+    const float inverse = 1.0f / weight;
+    for (size_t d = 0; d < valueDim; ++d)
+        out[d] = total[d] * inverse;
 }
 
 Workspace workspaceOf(const AttendUnit& unit) {
@@ -204,40 +226,65 @@ Workspace workspaceOf(const AttendUnit& unit) {
     return work;
 }
 
+void gatherQueries(const AttendUnit& unit, float* q) {
+    for (size_t i = 0; i < unit.heads * unit.rows; ++i)
+        __builtin_memcpy(q + i * unit.keyDim,
+                         unit.q + i / unit.heads * unit.qRowStride + i % unit.heads * unit.qStride,
+                         unit.keyDim * sizeof(float));
+}
+
 }  // namespace
 
 void attend(const AttendUnit& unit) {
     const Workspace work = workspaceOf(unit);
     const size_t queries = unit.heads * unit.rows;
-    for (size_t i = 0; i < queries; ++i)
-        __builtin_memcpy(work.q + i * unit.keyDim,
-                         unit.q + i / unit.heads * unit.qRowStride + i % unit.heads * unit.qStride,
-                         unit.keyDim * sizeof(float));
+    gatherQueries(unit, work.q);
     Running running[kMostQueries];
     float most[kMostQueries], weight[kMostQueries];
     const size_t end = endOf(unit, queries - 1);
     for (size_t at = unit.first; at < end;) {
         const size_t spanEnd = (at / kSpan + 1) * kSpan, stop = spanEnd < end ? spanEnd : end;
-        attendSpan(unit, work, at, stop, running);
+        sumSpan(unit, work, at, stop, running);
         for (size_t i = firstThatSees(unit, at); i < queries; ++i) {
             float* total = work.total + i * unit.valueDim;
             const float* span = work.span + i * unit.valueDim;
+            const float spanWeight = sumLanes(loadLanes(running[i].weights));
             if (at == unit.first) {
                 most[i] = running[i].most;
-                weight[i] = sumLanes(loadLanes(running[i].weights));
+                weight[i] = spanWeight;
                 __builtin_memcpy(total, span, unit.valueDim * sizeof(float));
             } else {
-                mergeSpan(total, &most[i], &weight[i], span, running[i], unit.valueDim);
+                joinSpan(total, &most[i], &weight[i], span, running[i].most, spanWeight, unit.valueDim);
             }
         }
         at = stop;
     }
-    for (size_t i = 0; i < queries; ++i) {
-        const float inverse = 1.0f / weight[i];
-        float* out = unit.out + i / unit.heads * unit.outRowStride + i % unit.heads * unit.outStride;
-        for (size_t d = 0; d < unit.valueDim; ++d)
-            out[d] = work.total[i * unit.valueDim + d] * inverse;
+    for (size_t i = 0; i < queries; ++i)
+        endSpan(work.total + i * unit.valueDim, weight[i], unit.valueDim,
+                unit.out + i / unit.heads * unit.outRowStride + i % unit.heads * unit.outStride);
+}
+
+void attendSpan(const AttendUnit& unit, SpanSums sums) {
+    Workspace work = workspaceOf(unit);
+    work.span = sums.values;
+    gatherQueries(unit, work.q);
+    Running running[kMostQueries];
+    sumSpan(unit, work, unit.first, unit.last + 1, running);
+    for (size_t i = 0; i < unit.heads; ++i) {
+        sums.mosts[i] = running[i].most;
+        sums.weights[i] = sumLanes(loadLanes(running[i].weights));
     }
+}
+
+void joinSpans(SpanSums total, SpanSums span, size_t heads, size_t valueDim) {
+    for (size_t i = 0; i < heads; ++i)
+        joinSpan(total.values + i * valueDim, total.mosts + i, total.weights + i, span.values + i * valueDim,
+                 span.mosts[i], span.weights[i], valueDim);
+}
+
+void endSpans(SpanSums total, size_t heads, size_t valueDim, float* out, size_t outStride) {
+    for (size_t i = 0; i < heads; ++i)
+        endSpan(total.values + i * valueDim, total.weights[i], valueDim, out + i * outStride);
 }
 
 }  // namespace conclave::engine::kernels::reference::CONCLAVE_LOOPS

@@ -34,15 +34,29 @@ CONCLAVE_INLINE void tile(const float* w, size_t wStride, const float* x, size_t
                 sums[i][j] = fmaLanes(weights[i], values, sums[i][j]);
         }
     }
+    if (cols != whole)
+#pragma GCC unroll 8
+        for (int j = 0; j < X; ++j)
+#pragma GCC unroll 8
+            for (int i = 0; i < W; ++i)
+                sums[i][j] = addTail(sums[i][j], w + static_cast<size_t>(i) * wStride + whole,
+                                     x + static_cast<size_t>(j) * xStride + whole, cols - whole);
+    constexpr int kSums = W * X;
+    float out[kSums];
+    const auto sum = [&](int at) __attribute__((always_inline))->const Lanes& {
+        return sums[at % W][at / W];
+    };
+#pragma GCC unroll 8
+    for (int at = 0; at + 4 <= kSums; at += 4)
+        sumFourLanes(sum(at), sum(at + 1), sum(at + 2), sum(at + 3), out + at);
+#pragma GCC unroll 8
+    for (int at = kSums / 4 * 4; at < kSums; ++at)
+        out[at] = sumLanes(sum(at));
 #pragma GCC unroll 8
     for (int j = 0; j < X; ++j)
 #pragma GCC unroll 8
-        for (int i = 0; i < W; ++i) {
-            const size_t row = static_cast<size_t>(j), out = static_cast<size_t>(i);
-            const Lanes lanes =
-                addTail(sums[i][j], w + out * wStride + whole, x + row * xStride + whole, cols - whole);
-            y[row * yStride + out] = sumLanes(lanes);
-        }
+        for (int i = 0; i < W; ++i)
+            y[static_cast<size_t>(j) * yStride + static_cast<size_t>(i)] = out[j * W + i];
 }
 
 /// All rows of weights with X rows of activations, W at a time.
