@@ -150,8 +150,8 @@ CONCLAVE_INLINE void addBlock(const std::byte* block, int from, const std::byte*
 }
 
 /// y[r * yStride + i] = row i of the stripe times row r of the tile. A register that does not hold sixteen
-/// rows takes them in parts: side by side for a row or two, where the stripe comes from memory and is to be
-/// read once, in order; else one after the other, so that the sums stay in registers.
+/// rows takes them in parts, group by group, so that the stripe is read once, in order: side by side for a row
+/// or two, else one after the other, so that the sums of the part at hand stay in registers.
 template <class V, quant::Format format, int rows>
 void multiplyTile(const std::byte* stripe, uint32_t cols, const std::byte* x, float* y, size_t yStride) {
     constexpr StripeForm kForm = stripeForm(format);
@@ -159,34 +159,38 @@ void multiplyTile(const std::byte* stripe, uint32_t cols, const std::byte* x, fl
     constexpr int kTogether = rows <= 2 ? kParts : 1;
     constexpr uint32_t kBlocks = kForm.group / 32;
     const uint32_t blocks = cols / 32;
-    for (int part = 0; part < kParts; part += kTogether) {
-        typename V::Floats acc[kTogether][rows];
-        for (auto& some : acc)
-            for (auto& one : some)
-                one = V::zero();
-        const std::byte* group = stripe;
-        const std::byte* values = x;
-        for (uint32_t block = 0; block < blocks; block += kBlocks, group += kForm.groupBytes()) {
-            if constexpr (rows >= 3) prefetch<kForm.groupBytes()>(group + kForm.groupBytes());
-            if constexpr (rows < 3 && V::kAhead > 0) prefetch<kForm.headerBytes>(group + V::kAhead);
+    typename V::Floats acc[kParts][rows];
+    for (auto& some : acc)
+        for (auto& one : some)
+            one = V::zero();
+    const std::byte* group = stripe;
+    for (uint32_t block = 0; block < blocks; block += kBlocks, group += kForm.groupBytes()) {
+        if constexpr (rows < 3 && V::kAhead > 0) prefetch<kForm.headerBytes>(group + V::kAhead);
+        const uint32_t count = kBlocks < blocks - block ? kBlocks : blocks - block;
+#pragma GCC unroll 2
+        for (int part = 0; part < kParts; part += kTogether) {
+            if constexpr (rows >= 3) {
+                constexpr size_t kShare = kForm.groupBytes() / kParts;
+                prefetch<kShare>(group + kForm.groupBytes() + static_cast<size_t>(part) * kShare);
+            }
             Header<V, format> header[kTogether];
 #pragma GCC unroll 2
             for (int p = 0; p < kTogether; ++p)
                 Header<V, format>::read(header[p], group, (part + p) * V::kLanes);
-            const uint32_t count = kBlocks < blocks - block ? kBlocks : blocks - block;
+            const std::byte* values = x + size_t{block} * kTileBlockBytes * rows;
             for (uint32_t i = 0; i < count; ++i, values += kTileBlockBytes * rows) {
                 const std::byte* at = group + kForm.headerBytes + i * kForm.blockBytes;
                 if constexpr (rows < 3 && V::kAhead > 0) prefetch<kForm.blockBytes>(at + V::kAhead);
 #pragma GCC unroll 2
                 for (int p = 0; p < kTogether; ++p)
                     addBlock<V, format, rows>(at, (part + p) * V::kLanes * 4, values, header[p],
-                                              static_cast<int>(i), acc[p]);
+                                              static_cast<int>(i), acc[part + p]);
             }
         }
-        for (int p = 0; p < kTogether; ++p)
-            for (int r = 0; r < rows; ++r)
-                V::store(y + static_cast<size_t>(r) * yStride + (part + p) * V::kLanes, acc[p][r]);
     }
+    for (int part = 0; part < kParts; ++part)
+        for (int r = 0; r < rows; ++r)
+            V::store(y + static_cast<size_t>(r) * yStride + part * V::kLanes, acc[part][r]);
 }
 
 }  // namespace
