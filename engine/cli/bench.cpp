@@ -47,8 +47,8 @@ void print(const offline::BenchReport& report) {
             std::printf("%-13s %.0f MB for %.0f MB of weights\n", row.name.c_str(), row.value * 1e-6,
                         static_cast<double>(row.bytes) * 1e-6);
         else if (row.unit == "s")
-            std::printf("%-13s %.2f s, %.2f GB/s\n", row.name.c_str(), row.value,
-                        static_cast<double>(row.bytes) * 1e-9 / row.value);
+            std::printf("%-13s %.2f s, %.2f GB/s, %.1f %% of the limit\n", row.name.c_str(), row.value,
+                        static_cast<double>(row.bytes) * 1e-9 / row.value, 100 * row.share);
         else
             std::printf("%-13s %8.2f tokens/s, %.1f %% of the limit (%.2f)\n", row.name.c_str(), row.value,
                         100 * row.share, row.limit);

@@ -1,6 +1,6 @@
 // node llama_cpp.mjs MODEL.gguf [--threads N] [--samples N]: what llama.cpp, as node-llama-cpp carries it, makes of a model: prompt of
-// 512 tokens, 64 tokens one after the other, four streams, loading, memory. Prints one JSON object in the words of
-// `conclave bench --json`.
+// 512 tokens, 64 tokens one after the other, four streams, 20 tokens on a prefix of 961, loading, memory. Prints one JSON object in the
+// words of `conclave bench --json`. `pairs.mjs` runs it beside the engine.
 import { getLlama } from "node-llama-cpp";
 import { readFileSync, statSync } from "node:fs";
 
@@ -10,7 +10,7 @@ const option = (name, fallback) => {
   return at < 0 ? fallback : Number(rest[at + 1]);
 };
 const threads = option("--threads", 2), samples = option("--samples", 5);
-const kPrompt = 512, kDecode = 64, kStreams = 4;
+const kPrompt = 512, kDecode = 64, kStreams = 4, kPrefix = 961, kNew = 20;
 
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 const seconds = () => Number(process.hrtime.bigint()) * 1e-9;
@@ -20,7 +20,8 @@ const llama = await getLlama({ gpu: false, build: "never", logLevel: "error", ma
 const before = peakBytes();
 const begin = seconds();
 const model = await llama.loadModel({ modelPath: file, gpuLayers: 0, useMmap: false });
-const loading = seconds() - begin;
+const loading = [seconds() - begin];
+const peak = peakBytes() - before;
 const context = await model.createContext({
   contextSize: 1024, batchSize: kPrompt, sequences: kStreams, threads: { ideal: threads, min: threads }, flashAttention: true,
 });
@@ -39,7 +40,7 @@ async function generate(sequence, first, count) {
   return done;
 }
 
-const prefill = [], decode = [], streams = [];
+const prefill = [], decode = [], streams = [], goOn = [];
 const sequences = Array.from({ length: kStreams }, () => context.getSequence());
 for (let i = 0; i <= samples; ++i) {
   const one = sequences[0];
@@ -55,7 +56,13 @@ for (let i = 0; i <= samples; ++i) {
   t = seconds();
   const all = await Promise.all(sequences.map((sequence, k) => generate(sequence, ids[k], kDecode / 4)));
   const streamSpeed = all.reduce((a, b) => a + b) / (seconds() - t);
+  await one.clearHistory();
+  await one.evaluateWithoutGeneratingNewTokens(ids.slice(0, kPrefix));
+  t = seconds();
+  await one.evaluateWithoutGeneratingNewTokens(ids.slice(kPrefix, kPrefix + kNew));
+  const goOnSpeed = kNew / (seconds() - t);
   if (i === 0) continue; // warm
+  goOn.push(goOnSpeed);
   prefill.push(promptSpeed);
   decode.push(decodeSpeed);
   streams.push(streamSpeed);
@@ -65,7 +72,7 @@ console.log(JSON.stringify({
   model: file, kernels: "llama.cpp", threads,
   rows: [
     row("prefill_512", "tokens/s", prefill), row("decode_0", "tokens/s", decode), row("streams_4", "tokens/s", streams),
-    row("load", "s", [loading]), row("peak_memory", "bytes", [peakBytes() - before]),
+    row("go_on", "tokens/s", goOn), row("load", "s", loading), row("peak_memory", "bytes", [peak]),
   ],
   file_bytes: statSync(file).size,
 }, null, 2));

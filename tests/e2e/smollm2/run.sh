@@ -46,6 +46,10 @@ if report["prompts"] != 10 or not report["max_logit_error"] <= 1e-2 or report["g
     sys.exit("SmolLM2 differs from transformers")
 PY
 
+echo "== the same bits beyond 1,600 positions, however the work is cut"
+CONCLAVE_LONG_MODEL=$model "$bin/../tests/engine/scheduler/engine_scheduler_long_bit_equality_test" \
+    --gtest_filter='*SmolLM2*'
+
 echo "== a conversation of three turns"
 printf '%s\n' "Hello! What is your name?" "What is the capital of France?" "Name one famous museum there." |
     "$bin/conclave" chat "$model" --temperature 0 --max-tokens 80 2>"$scratch/chat.log" | tee "$scratch/chat.txt"

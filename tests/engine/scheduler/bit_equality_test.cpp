@@ -5,16 +5,15 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <random>
 
 #include "engine/kernels/kernels.h"
 #include "engine/library/library.h"
-#include "engine/platform/memory.h"
 #include "engine/platform/team.h"
 #include "engine/scheduler/scheduler.h"
+#include "tests/engine/scheduler/drawn.h"
 #include "tests/engine/scheduler/recorder.h"
 
 namespace conclave::engine::scheduler {
@@ -24,7 +23,8 @@ using testing::startScheduler;
 using testing::submit;
 using testing::Submitted;
 using Tokens = std::vector<base::TokenId>;
-using Random = std::mt19937;
+using testing::Pages;
+using testing::Random;
 
 struct Case {
     std::string path;  ///< below tests/fixtures/models
@@ -52,19 +52,8 @@ std::vector<Case> cases() {
     return out;
 }
 
-/// One seed for the whole run, another sequence for every case.
-Random randomFor(const std::string& name) {
-    static const uint32_t seed = [] {
-        const char* given = std::getenv("CONCLAVE_SEED");
-        return given != nullptr ? static_cast<uint32_t>(std::atoll(given)) : std::random_device{}();
-    }();
-    std::printf("CONCLAVE_SEED=%u\n", seed);
-    std::seed_seq mixed{seed, static_cast<uint32_t>(std::hash<std::string>{}(name))};
-    return Random(mixed);
-}
-
 struct BitEquality : ::testing::TestWithParam<Case> {
-    Random random = randomFor(GetParam().path + GetParam().kernels);
+    Random random = testing::randomFor(GetParam().path + GetParam().kernels);
     std::shared_ptr<const library::LoadedModel> model;
 
     uint32_t below(uint32_t limit) { return static_cast<uint32_t>(random() % limit); }
@@ -156,18 +145,6 @@ TEST_P(BitEquality, TokensOfRequests) {
                 static_cast<unsigned long long>(scheduler->stats().preemptions),
                 static_cast<unsigned long long>(scheduler->stats().stoppedSteps));
 }
-
-/// KV pages of one sequence.
-struct Pages {
-    explicit Pages(const model::Model& model, size_t positions) {
-        for (size_t n = 0; n * 64 < positions; ++n) {
-            memory.push_back(std::move(*platform::Memory::allocate(model.kv.pageBytes, "a test's pages")));
-            data.push_back(memory.back().data());
-        }
-    }
-    std::vector<platform::Memory> memory;
-    std::vector<std::byte*> data;
-};
 
 TEST_P(BitEquality, LogitsOfEveryPosition) {
     constexpr size_t kSequences = 3;

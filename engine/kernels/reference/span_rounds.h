@@ -1,0 +1,103 @@
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/kernels/reference/loops.h"
+#include "engine/kernels/reference/work.h"
+
+namespace conclave::engine::kernels::reference {
+
+inline constexpr size_t kSpansPerWorker = 8;  ///< of a round, so that a long context needs no more scratch
+
+/// Attention of few rows that look far back: spans go to the workers, round by round, and join in order.
+/// unitOf(row, group) is the unit of a group of heads that share keys, complete but for pages, last, heads,
+/// rows and scratch.
+class SpanRounds {
+  public:
+    SpanRounds(Launch& launch, std::span<const RowPlace> places, size_t groups, size_t heads, size_t keyDim,
+               size_t valueDim)
+        : launch_(launch), places_(places), groups_(groups), heads_(heads), keyDim_(keyDim),
+          valueDim_(valueDim), workers_(launch.team == nullptr ? 1 : launch.team->size()),
+          spans_(std::max<size_t>(1, kSpansPerWorker * workers_ / (places.size() * groups))) {}
+
+    /// Whether there is work for every worker this way and not the other.
+    static bool fits(std::span<const RowPlace> places, size_t groups, size_t heads, size_t workers) {
+        size_t deepest = 0;
+        for (const RowPlace& place : places)
+            deepest = std::max<size_t>(deepest, place.position);
+        return places.size() * groups < 2 * workers && heads <= kMostQueries && deepest >= kSpan;
+    }
+
+    template <class UnitOf> void run(size_t workPerKey, const UnitOf& unitOf) const {
+        size_t spans = 0;
+        for (const RowPlace& place : places_)
+            spans = std::max<size_t>(spans, place.position / kSpan + 1);
+        for (size_t first = 0; first < spans; first += spans_) {
+            const size_t count = std::min(spans_, spans - first);
+            overWorkers(launch_, count * kSpan * workPerKey, [&](size_t worker, size_t workers) {
+                sumSpans(first, count, worker, workers, unitOf);
+            });
+            join(first, count, unitOf);
+        }
+        for (size_t i = 0; i < places_.size() * groups_; ++i) {
+            const AttendUnit unit = unitOf(i / groups_, i % groups_);
+            loops().endSpans(sumsAt(i), heads_, valueDim_, unit.out, unit.outStride);
+        }
+    }
+
+    /// Sums that are kept at once: those of a round, and the totals of fewer than two units a worker.
+    static constexpr size_t mostSums(size_t workers) { return (kSpansPerWorker + 2) * workers; }
+
+  private:
+    /// Units go round the workers span by span: an unfinished span is the last.
+    template <class UnitOf>
+    void sumSpans(size_t first, size_t count, size_t worker, size_t workers, const UnitOf& unitOf) const {
+        const size_t units = places_.size() * groups_, perWorker = attendScratch(heads_, keyDim_, valueDim_);
+        auto* scratch =
+            reinterpret_cast<float*>(workerScratch(launch_, sumsBytes(), perWorker * sizeof(float), worker));
+        for (size_t i = worker; i < count * units; i += workers) {
+            const size_t span = first + i / units, row = i % units / groups_;
+            AttendUnit unit = unitOf(row, i % groups_);
+            unit.pages = places_[row].pages;
+            unit.first = std::max(unit.first, span * kSpan);
+            unit.last = std::min<size_t>(places_[row].position, (span + 1) * kSpan - 1);
+            if (unit.first > unit.last) continue;
+            unit.heads = heads_;
+            unit.rows = 1;
+            unit.scratch = scratch;
+            loops().attendSpan(unit, sumsAt(units + i));
+        }
+    }
+
+    template <class UnitOf> void join(size_t first, size_t count, const UnitOf& unitOf) const {
+        const size_t units = places_.size() * groups_;
+        for (size_t i = 0; i < count * units; ++i) {
+            const size_t span = first + i / units, unit = i % units, row = unit / groups_;
+            const size_t begin = unitOf(row, unit % groups_).first;
+            if (span < begin / kSpan || span > places_[row].position / kSpan) continue;
+            const SpanSums total = sumsAt(unit), sums = sumsAt(units + i);
+            if (span == begin / kSpan)
+                std::memcpy(total.values, sums.values, sumsFloats() * sizeof(float));
+            else
+                loops().joinSpans(total, sums, heads_, valueDim_);
+        }
+    }
+
+    size_t sumsFloats() const { return heads_ * (valueDim_ + 2); }
+    size_t sumsBytes() const {
+        return (spans_ + 1) * places_.size() * groups_ * sumsFloats() * sizeof(float);
+    }
+    /// Totals first, one for each row and group, then the spans of the round.
+    SpanSums sumsAt(size_t index) const {
+        float* values = reinterpret_cast<float*>(launch_.scratch) + index * sumsFloats();
+        float* mosts = values + heads_ * valueDim_;
+        return {values, mosts, mosts + heads_};
+    }
+
+    Launch& launch_;
+    std::span<const RowPlace> places_;
+    size_t groups_, heads_, keyDim_, valueDim_, workers_, spans_;
+};
+
+}  // namespace conclave::engine::kernels::reference
