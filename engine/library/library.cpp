@@ -55,8 +55,9 @@ std::vector<ModelEntry> Library::list() const {
     std::vector<ModelEntry> out;
     std::set<std::string> names;
     for (const ModelPointer& model : snapshot()) {
-        out.push_back(
-            {model->name, model->path, true, model->loadedAtUnix, bytesOnDisk(model->path), model->warnings});
+        const uint64_t bytes =
+            isSynthetic(model->path) ? model->model->footprint.weightBytes : bytesOnDisk(model->path);
+        out.push_back({model->name, model->path, true, model->loadedAtUnix, bytes, model->warnings});
         names.insert(model->name);
     }
     std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.name < b.name; });

@@ -55,7 +55,7 @@ struct ModelEntry {
     std::string path;
     bool loaded = false;
     int64_t createdUnix = 0;
-    uint64_t bytes = 0;
+    uint64_t bytes = 0;                 ///< on disk; in memory where the weights are random and lie on none
     std::vector<std::string> warnings;  ///< such as another model of the same name that this one hides
 };
 

@@ -9,8 +9,8 @@ namespace conclave::engine::platform {
 
 /// A fixed team of threads that share one piece of work at a time. The caller is worker 0; the others spin
 /// for at most 50 µs after a piece of work, then sleep on a futex, so that an idle engine uses no CPU. run()
-/// may be called from one thread at a time and returns when every worker is done. The work is split by worker
-/// number only, so what a worker does never depends on timing.
+/// may be called from one thread at a time and returns when every worker is done. Which worker does what may
+/// depend on timing where the caller says so; what comes out must not.
 class Team {
   public:
     /// threads: workers in all, the caller included; at least 1. Throws std::system_error where the system

@@ -150,8 +150,8 @@ CONCLAVE_INLINE void addBlock(const std::byte* block, int from, const std::byte*
 }
 
 /// y[r * yStride + i] = row i of the stripe times row r of the tile. A register that does not hold sixteen
-/// rows takes them in parts, group by group, so that the stripe is read once, in order: side by side for a row
-/// or two, else one after the other, so that the sums of the part at hand stay in registers.
+/// rows takes them in parts, group by group, so that the stripe is read once, in order: side by side for a
+/// row or two, else one after the other, so that the sums of the part at hand stay in registers.
 template <class V, quant::Format format, int rows>
 void multiplyTile(const std::byte* stripe, uint32_t cols, const std::byte* x, float* y, size_t yStride) {
     constexpr StripeForm kForm = stripeForm(format);

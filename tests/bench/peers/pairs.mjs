@@ -11,6 +11,8 @@ const option = (name, fallback) => {
 };
 const pairs = Number(option("--pairs", "5")), threads = option("--threads", "2");
 const names = ["prefill_512", "decode_0", "streams_4", "go_on", "load", "peak_memory"];
+// The engine's whole decode against llama.cpp's without head and choice.
+const rows = [...names.slice(0, 2), "decode_no_head", ...names.slice(2)];
 const peer = fileURLToPath(new URL("llama_cpp.mjs", import.meta.url));
 const json = (program, args) => JSON.parse(execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
@@ -19,8 +21,8 @@ const ours = {}, theirs = {}, ratios = {}, shares = {};
 for (let i = 0; i < pairs; ++i) {
   const a = json(conclave, ["bench", model, "--json", "--samples", "2", "--threads", threads, "--rows", ...names]).rows;
   const b = json(process.execPath, [peer, model, "--samples", "2", "--threads", threads]).rows;
-  for (const name of names) {
-    const mine = a.find((row) => row.name === name), other = b.find((row) => row.name === name);
+  for (const name of rows) {
+    const mine = a.find((row) => row.name === (name === "decode_no_head" ? "decode_0" : name)), other = b.find((row) => row.name === name);
     if (mine === undefined || mine.samples === 0 || other === undefined) continue;
     (ours[name] ??= []).push(mine.value);
     (theirs[name] ??= []).push(other.value);
@@ -29,8 +31,8 @@ for (let i = 0; i < pairs; ++i) {
   }
 }
 console.log(`${model}, ${pairs} pairs, ${threads} threads`);
-for (const name of names)
+for (const name of rows)
   if (ours[name])
-    console.log(`${name.padEnd(12)} conclave ${median(ours[name]).toPrecision(4).padStart(9)}  llama.cpp ${median(theirs[name])
+    console.log(`${name.padEnd(14)} conclave ${median(ours[name]).toPrecision(4).padStart(9)}  llama.cpp ${median(theirs[name])
       .toPrecision(4).padStart(9)}  ratio ${median(ratios[name]).toFixed(2)} [${Math.min(...ratios[name]).toFixed(2)}-${Math.max(
       ...ratios[name]).toFixed(2)}]  share of limit ${(100 * median(shares[name])).toFixed(0)} %`);

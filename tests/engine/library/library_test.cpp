@@ -56,6 +56,17 @@ TEST(Library, LoadsAPathUnderItsNameOnce) {
     EXPECT_EQ(library.loaded("llama-tiny"), *first);
 }
 
+TEST(Library, RandomWeightsHaveTheBytesThatTheyTakeInMemory) {
+    const TestFolder folder;
+    Library library(optionsFor(folder));
+    const auto model = library.load("synth:olmoe-1b-7b:q4_k_m:1", "", {});
+    ASSERT_TRUE(model.ok()) << base::render(model.error());
+    const std::vector<ModelEntry> entries = library.list();
+    ASSERT_EQ(entries.size(), 1u);
+    EXPECT_EQ(entries[0].bytes, (*model)->model->footprint.weightBytes);
+    EXPECT_GT(entries[0].bytes, 100'000'000u);
+}
+
 TEST(Library, AnotherNameSharesTheWeights) {
     const TestFolder folder;
     Library library(optionsFor(folder));
