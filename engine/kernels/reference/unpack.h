@@ -56,7 +56,7 @@ CONCLAVE_INLINE void nibbles16(const uint8_t* qs, int offset, int8_t* values) {
 
 /// Bit j of `bits` as bit 4 of byte j.
 CONCLAVE_INLINE uint64_t spread(uint8_t bits) {
-    const uint64_t each = (bits * 0x0101010101010101) & 0x8040201008040201;
+    const uint64_t each = (uint64_t{bits} * 0x0101010101010101) & 0x8040201008040201;
     return ((each + 0x7f7f7f7f7f7f7f7f) & 0x8080808080808080) >> 3;
 }
 
