@@ -3,8 +3,7 @@
 //
 // Defines: NATIVE       an ordinary Linux program; without AVX-512 only AVX2 and the plain loop are compared
 //          CORRUPT      flips one bit of the weights before AVX-512 reads them; then every case whose scale
-//          there
-//                       is not zero has to fail
+//                       there is not zero has to fail
 
 #include <cpuid.h>
 
