@@ -144,6 +144,19 @@ TEST(Import, TensorsAndKeysAreThoseOfAnotherConverter) {
     }
 }
 
+TEST(Import, CarriesThePenaltyOfTheWholeText) {
+    const Scratch scratch;
+    const std::string source = scratch.copy("models/llama-tiny");
+    writeFile(source + "/generation_config.json",
+              R"({"do_sample": true, "temperature": 0.5, "repetition_penalty": 1.25})");
+    ASSERT_TRUE(run(source, scratch.path()).ok());
+    const auto file = formats::GgufFile::open(scratch.path());
+    ASSERT_TRUE(file.ok());
+    EXPECT_EQ(file->number("general.sampling.temp").value(), 0.5);
+    EXPECT_EQ(file->number("general.sampling.penalty_repeat").value(), 1.25);
+    EXPECT_EQ(file->number("general.sampling.penalty_last_n").value(), -1.0);
+}
+
 // --- formats
 
 TEST(Import, QuantisesMatricesAndListsWhatDoesNotFit) {
