@@ -89,6 +89,7 @@ library::Library::Options libraryOptions(const policy::Options& options, const k
     out.load.kernels = row;
     out.load.activations = choiceOf(options.activations);
     out.load.kv = options.kv == policy::Kv::F16 ? kernels::KvType::F16 : kernels::KvType::F32;
+    out.load.threads = options.threads;
     out.defaultModel = options.chatModel;
     return out;
 }

@@ -68,6 +68,7 @@ Result<Opened> openSource(const Source& source, const model::ModelConfig& config
 
 Result<Opened> open(const CheckOptions& options) {
     model::LoadOptions load = options.load;
+    load.threads = options.threads;
     if (options.progress) load.progress = options.progress;
     if (!synth::isSpec(options.model) && platform::pathKind(options.model) == platform::PathKind::Folder) {
         CONCLAVE_TRY(const formats::HfFolder folder,

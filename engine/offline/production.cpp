@@ -145,6 +145,7 @@ Result<ProductionReport> checkProduction(const ProductionOptions& options) {
             Code::TooManyThreads, "", "--threads", {std::to_string(asked.threads), std::to_string(most)}};
     model::LoadOptions load = asked.load;
     load.progress = asked.progress;
+    load.threads = asked.threads;
     load.maxRows = kRows;
     if (load.kernels == nullptr) {
         CONCLAVE_TRY(load.kernels, kernels::selectKernels(""));

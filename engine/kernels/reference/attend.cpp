@@ -83,6 +83,22 @@ void attendUnits(Launch& launch, std::span<const RowPlace> places, const Split& 
     });
 }
 
+/// All rows: by spans where there are few of them and they look far back, else by rows and heads. `alone`:
+/// neighbours do not share a unit.
+template <class UnitOf>
+void attendRows(Launch& launch, std::span<const RowPlace> places, const HeadShape& shape, bool alone,
+                const UnitOf& unitOf) {
+    const size_t workers = launch.team == nullptr ? 1 : launch.team->size();
+    const size_t workPerKey = shape.groups * shape.heads * (shape.keyDim + shape.valueDim);
+    if (SpanRounds::fits(places, shape, workers)) {
+        SpanRounds(launch, places, shape, workers).run(workPerKey, unitOf);
+        return;
+    }
+    const Split split(places.size(), shape.groups, shape.heads, workers, alone);
+    const size_t scratch = attendScratch(split.queries(places.size()), shape.keyDim, shape.valueDim);
+    attendUnits(launch, places, split, scratch, workPerKey, unitOf);
+}
+
 }  // namespace
 
 size_t attendScratchBytes(const ScratchShape& shape) {
@@ -114,11 +130,6 @@ void storeKv(Launch& launch, const StoreKvArgs& args) {
 
 void attend(Launch& launch, const AttendArgs& args) {
     const size_t bytes = valueBytes(args.kv.type), group = args.heads / args.kvHeads;
-    const size_t workers = launch.team == nullptr ? 1 : launch.team->size();
-    // Under a sliding window neighbours begin at different positions.
-    const Split split(args.places.size(), args.kvHeads, group, workers, args.window > 0);
-    const size_t scratch = attendScratch(split.queries(args.places.size()), args.keyDim, args.valueDim);
-    const size_t perKey = size_t{args.heads} * (args.keyDim + args.valueDim);
     const auto unitOf = [&](size_t row, size_t kvHead) {
         const uint32_t position = args.places[row].position;
         AttendUnit unit{};
@@ -138,10 +149,9 @@ void attend(Launch& launch, const AttendArgs& args) {
         unit.outRowStride = args.out.stride;
         return unit;
     };
-    if (SpanRounds::fits(args.places, args.kvHeads, group, workers))
-        SpanRounds(launch, args.places, args.kvHeads, group, args.keyDim, args.valueDim).run(perKey, unitOf);
-    else
-        attendUnits(launch, args.places, split, scratch, perKey, unitOf);
+    // Under a sliding window neighbours begin at different positions.
+    attendRows(launch, args.places, {args.kvHeads, group, args.keyDim, args.valueDim}, args.window > 0,
+               unitOf);
 }
 
 void storeLatent(Launch& launch, const StoreLatentArgs& args) {
@@ -156,10 +166,6 @@ void storeLatent(Launch& launch, const StoreLatentArgs& args) {
 
 void attendLatent(Launch& launch, const AttendLatentArgs& args) {
     const size_t dim = args.rank + args.rope;
-    const size_t workers = launch.team == nullptr ? 1 : launch.team->size();
-    const Split split(args.places.size(), 1, args.heads, workers, false);
-    const size_t scratch = attendScratch(split.queries(args.places.size()), dim, args.rank);
-    const size_t perKey = args.heads * (dim + args.rank);
     const auto unitOf = [&](size_t row, size_t) {
         AttendUnit unit{};
         unit.q = args.q.row(row);
@@ -175,10 +181,7 @@ void attendLatent(Launch& launch, const AttendLatentArgs& args) {
         unit.outRowStride = args.out.stride;
         return unit;
     };
-    if (SpanRounds::fits(args.places, 1, args.heads, workers))
-        SpanRounds(launch, args.places, 1, args.heads, dim, args.rank).run(perKey, unitOf);
-    else
-        attendUnits(launch, args.places, split, scratch, perKey, unitOf);
+    attendRows(launch, args.places, {1, args.heads, dim, args.rank}, false, unitOf);
 }
 
 }  // namespace conclave::engine::kernels::reference

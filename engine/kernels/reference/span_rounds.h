@@ -10,23 +10,27 @@ namespace conclave::engine::kernels::reference {
 
 inline constexpr size_t kSpansPerWorker = 8;  ///< of a round, so that a long context needs no more scratch
 
+/// The heads of an attention, in groups that share keys.
+struct HeadShape {
+    size_t groups, heads;  ///< heads: of one group
+    size_t keyDim, valueDim;
+};
+
 /// Attention of few rows that look far back: spans go to the workers, round by round, and join in order.
 /// unitOf(row, group) is the unit of a group of heads that share keys, complete but for pages, last, heads,
 /// rows and scratch.
 class SpanRounds {
   public:
-    SpanRounds(Launch& launch, std::span<const RowPlace> places, size_t groups, size_t heads, size_t keyDim,
-               size_t valueDim)
-        : launch_(launch), places_(places), groups_(groups), heads_(heads), keyDim_(keyDim),
-          valueDim_(valueDim), workers_(launch.team == nullptr ? 1 : launch.team->size()),
-          spans_(std::max<size_t>(1, kSpansPerWorker * workers_ / (places.size() * groups))) {}
+    SpanRounds(Launch& launch, std::span<const RowPlace> places, const HeadShape& shape, size_t workers)
+        : launch_(launch), places_(places), shape_(shape), units_(places.size() * shape.groups),
+          spans_(std::max<size_t>(1, kSpansPerWorker * workers / units_)) {}
 
     /// Whether there is work for every worker this way and not the other.
-    static bool fits(std::span<const RowPlace> places, size_t groups, size_t heads, size_t workers) {
+    static bool fits(std::span<const RowPlace> places, const HeadShape& shape, size_t workers) {
         size_t deepest = 0;
         for (const RowPlace& place : places)
             deepest = std::max<size_t>(deepest, place.position);
-        return places.size() * groups < 2 * workers && heads <= kMostQueries && deepest >= kSpan;
+        return places.size() * shape.groups < 2 * workers && shape.heads <= kMostQueries && deepest >= kSpan;
     }
 
     template <class UnitOf> void run(size_t workPerKey, const UnitOf& unitOf) const {
@@ -40,9 +44,9 @@ class SpanRounds {
             });
             join(first, count, unitOf);
         }
-        for (size_t i = 0; i < places_.size() * groups_; ++i) {
-            const AttendUnit unit = unitOf(i / groups_, i % groups_);
-            loops().endSpans(sumsAt(i), heads_, valueDim_, unit.out, unit.outStride);
+        for (size_t i = 0; i < units_; ++i) {
+            const AttendUnit unit = unitOf(i / shape_.groups, i % shape_.groups);
+            loops().endSpans(sumsAt(i), shape_.heads, shape_.valueDim, unit.out, unit.outStride);
         }
     }
 
@@ -53,51 +57,50 @@ class SpanRounds {
     /// Units go round the workers span by span: an unfinished span is the last.
     template <class UnitOf>
     void sumSpans(size_t first, size_t count, size_t worker, size_t workers, const UnitOf& unitOf) const {
-        const size_t units = places_.size() * groups_, perWorker = attendScratch(heads_, keyDim_, valueDim_);
+        const size_t perWorker = attendScratch(shape_.heads, shape_.keyDim, shape_.valueDim);
         auto* scratch =
             reinterpret_cast<float*>(workerScratch(launch_, sumsBytes(), perWorker * sizeof(float), worker));
-        for (size_t i = worker; i < count * units; i += workers) {
-            const size_t span = first + i / units, row = i % units / groups_;
-            AttendUnit unit = unitOf(row, i % groups_);
+        for (size_t i = worker; i < count * units_; i += workers) {
+            const size_t span = first + i / units_, row = i % units_ / shape_.groups;
+            AttendUnit unit = unitOf(row, i % shape_.groups);
             unit.pages = places_[row].pages;
             unit.first = std::max(unit.first, span * kSpan);
             unit.last = std::min<size_t>(places_[row].position, (span + 1) * kSpan - 1);
             if (unit.first > unit.last) continue;
-            unit.heads = heads_;
+            unit.heads = shape_.heads;
             unit.rows = 1;
             unit.scratch = scratch;
-            loops().attendSpan(unit, sumsAt(units + i));
+            loops().attendSpan(unit, sumsAt(units_ + i));
         }
     }
 
     template <class UnitOf> void join(size_t first, size_t count, const UnitOf& unitOf) const {
-        const size_t units = places_.size() * groups_;
-        for (size_t i = 0; i < count * units; ++i) {
-            const size_t span = first + i / units, unit = i % units, row = unit / groups_;
-            const size_t begin = unitOf(row, unit % groups_).first;
+        for (size_t i = 0; i < count * units_; ++i) {
+            const size_t span = first + i / units_, unit = i % units_, row = unit / shape_.groups;
+            const size_t begin = unitOf(row, unit % shape_.groups).first;
             if (span < begin / kSpan || span > places_[row].position / kSpan) continue;
-            const SpanSums total = sumsAt(unit), sums = sumsAt(units + i);
+            const SpanSums total = sumsAt(unit), sums = sumsAt(units_ + i);
             if (span == begin / kSpan)
                 std::memcpy(total.values, sums.values, sumsFloats() * sizeof(float));
             else
-                loops().joinSpans(total, sums, heads_, valueDim_);
+                loops().joinSpans(total, sums, shape_.heads, shape_.valueDim);
         }
     }
 
-    size_t sumsFloats() const { return heads_ * (valueDim_ + 2); }
-    size_t sumsBytes() const {
-        return (spans_ + 1) * places_.size() * groups_ * sumsFloats() * sizeof(float);
-    }
+    size_t sumsFloats() const { return shape_.heads * (shape_.valueDim + 2); }
+    size_t sumsBytes() const { return (spans_ + 1) * units_ * sumsFloats() * sizeof(float); }
     /// Totals first, one for each row and group, then the spans of the round.
     SpanSums sumsAt(size_t index) const {
         float* values = reinterpret_cast<float*>(launch_.scratch) + index * sumsFloats();
-        float* mosts = values + heads_ * valueDim_;
-        return {values, mosts, mosts + heads_};
+        float* mosts = values + shape_.heads * shape_.valueDim;
+        return {values, mosts, mosts + shape_.heads};
     }
 
     Launch& launch_;
     std::span<const RowPlace> places_;
-    size_t groups_, heads_, keyDim_, valueDim_, workers_, spans_;
+    HeadShape shape_;
+    size_t units_;  ///< rows and groups
+    size_t spans_;  ///< of a round
 };
 
 }  // namespace conclave::engine::kernels::reference

@@ -1,5 +1,5 @@
 // node pairs.mjs CONCLAVE MODEL.gguf [--pairs N] [--threads N]: the engine and llama.cpp in turn, N times (5), and the medians of both
-// beside their ratio (above 1: the engine is faster or needs less). One sample of each figure a run, after a warm one, so that both
+// beside their ratio (above 1: the engine is faster or needs less). Two samples of each figure a run, after a warm one, so that both
 // see the same minutes of a shared machine. Needs node-llama-cpp where node finds it: `npm install node-llama-cpp@3.22.1`.
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";

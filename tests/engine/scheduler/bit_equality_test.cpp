@@ -4,10 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cstring>
 #include <filesystem>
-#include <random>
 
 #include "engine/kernels/kernels.h"
 #include "engine/library/library.h"
@@ -24,7 +22,6 @@ using testing::submit;
 using testing::Submitted;
 using Tokens = std::vector<base::TokenId>;
 using testing::Pages;
-using testing::Random;
 
 struct Case {
     std::string path;  ///< below tests/fixtures/models
@@ -52,35 +49,14 @@ std::vector<Case> cases() {
     return out;
 }
 
-struct BitEquality : ::testing::TestWithParam<Case> {
-    Random random = testing::randomFor(GetParam().path + GetParam().kernels);
-    std::shared_ptr<const library::LoadedModel> model;
-
-    uint32_t below(uint32_t limit) { return static_cast<uint32_t>(random() % limit); }
-    bool coin() { return below(2) == 0; }
+struct BitEquality : ::testing::TestWithParam<Case>, testing::Drawn {
+    BitEquality() : Drawn{testing::randomFor(GetParam().path + GetParam().kernels), nullptr} {}
 
     void SetUp() override {
-        const auto row = kernels::selectKernels(GetParam().kernels);
-        ASSERT_TRUE(row.ok());
         model::LoadOptions options;
         options.maxRows = 96;
-        options.kernels = *row;
         options.activations = coin() ? model::ActivationChoice::Exact : model::ActivationChoice::Preferred;
-        options.kv = coin() ? kernels::KvType::F32 : kernels::KvType::F16;
-        auto loaded = library::loadPath(kModels + GetParam().path, "", options);
-        ASSERT_TRUE(loaded.ok()) << base::render(loaded.error());
-        library::LoadedModel endless = **loaded;
-        endless.endTokens.clear();  // or the weights would decide how many pages an answer needs
-        model = std::make_shared<const library::LoadedModel>(std::move(endless));
-    }
-
-    Tokens prompt(uint32_t length) {
-        Tokens out;
-        const auto words = static_cast<uint32_t>(
-            std::min<size_t>(model->tokenizer->size(), model->model->config.vocabulary));
-        for (uint32_t n = 0; n < length; ++n)
-            out.push_back(base::TokenId{static_cast<int32_t>(below(words))});
-        return out;
+        load(kModels + GetParam().path, GetParam().kernels, options);
     }
 
     GenerationRequest request(const Tokens& begin) {
@@ -194,10 +170,7 @@ TEST_P(BitEquality, LogitsOfEveryPosition) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, BitEquality, ::testing::ValuesIn(cases()), [](const auto& info) {
-    std::string name = info.param.path + "_" + info.param.kernels;
-    std::ranges::replace_if(
-        name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
-    return name;
+    return testing::caseName(info.param.path + "_" + info.param.kernels);
 });
 
 }  // namespace

@@ -1,13 +1,20 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cctype>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "engine/kernels/kernels.h"
+#include "engine/library/library.h"
 #include "engine/model/model.h"
 #include "engine/platform/memory.h"
 
@@ -25,6 +32,45 @@ inline Random randomFor(const std::string& name) {
     std::printf("CONCLAVE_SEED=%u\n", seed);
     std::seed_seq mixed{seed, static_cast<uint32_t>(std::hash<std::string>{}(name))};
     return Random(mixed);
+}
+
+/// A model, and circumstances drawn for it.
+struct Drawn {
+    Random random;
+    std::shared_ptr<const library::LoadedModel> model;
+
+    uint32_t below(uint32_t limit) { return static_cast<uint32_t>(random() % limit); }
+    bool coin() { return below(2) == 0; }
+
+    /// Loads without end tokens, or the weights would decide how many pages an answer needs; keys and values
+    /// in a type that is drawn.
+    void load(const std::string& path, const std::string& kernels, model::LoadOptions options) {
+        const auto row = kernels::selectKernels(kernels);
+        ASSERT_TRUE(row.ok());
+        options.kernels = *row;
+        options.kv = coin() ? kernels::KvType::F32 : kernels::KvType::F16;
+        auto loaded = library::loadPath(path, "", options);
+        ASSERT_TRUE(loaded.ok()) << base::render(loaded.error());
+        library::LoadedModel endless = **loaded;
+        endless.endTokens.clear();
+        model = std::make_shared<const library::LoadedModel>(std::move(endless));
+    }
+
+    std::vector<base::TokenId> prompt(uint32_t length) {
+        std::vector<base::TokenId> out;
+        const auto words = static_cast<uint32_t>(
+            std::min<size_t>(model->tokenizer->size(), model->model->config.vocabulary));
+        for (uint32_t n = 0; n < length; ++n)
+            out.push_back(base::TokenId{static_cast<int32_t>(below(words))});
+        return out;
+    }
+};
+
+/// The name of a case: letters and digits of it.
+inline std::string caseName(std::string name) {
+    std::ranges::replace_if(
+        name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
+    return name;
 }
 
 /// KV pages of one sequence.

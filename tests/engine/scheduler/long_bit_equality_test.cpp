@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cstdlib>
 #include <cstring>
 
@@ -19,7 +18,6 @@ namespace conclave::engine::scheduler {
 namespace {
 
 using testing::Pages;
-using testing::Random;
 using testing::startScheduler;
 using testing::submit;
 using testing::Submitted;
@@ -47,32 +45,13 @@ std::vector<Case> cases() {
     return out;
 }
 
-struct LongBitEquality : ::testing::TestWithParam<Case> {
-    Random random = testing::randomFor(GetParam().model + GetParam().kernels);
-    std::shared_ptr<const library::LoadedModel> model;
-
-    uint32_t below(uint32_t limit) { return static_cast<uint32_t>(random() % limit); }
-    bool coin() { return below(2) == 0; }
+struct LongBitEquality : ::testing::TestWithParam<Case>, testing::Drawn {
+    LongBitEquality() : Drawn{testing::randomFor(GetParam().model + GetParam().kernels), nullptr} {}
 
     void SetUp() override {
-        const auto row = kernels::selectKernels(GetParam().kernels);
-        ASSERT_TRUE(row.ok());
         model::LoadOptions options;
-        options.kernels = *row;
         options.activations = model::ActivationChoice::Preferred;
-        options.kv = coin() ? kernels::KvType::F32 : kernels::KvType::F16;
-        auto loaded = library::loadPath(GetParam().model, "", options);
-        ASSERT_TRUE(loaded.ok()) << base::render(loaded.error());
-        library::LoadedModel endless = **loaded;
-        endless.endTokens.clear();
-        model = std::make_shared<const library::LoadedModel>(std::move(endless));
-    }
-
-    Tokens prompt(uint32_t length) {
-        Tokens out;
-        for (uint32_t n = 0; n < length; ++n)
-            out.push_back(base::TokenId{static_cast<int32_t>(below(model->model->config.vocabulary))});
-        return out;
+        load(GetParam().model, GetParam().kernels, options);
     }
 
     /// Logits after the positions of `marks`, ascending, where each step has at most chunk() rows.
@@ -157,11 +136,8 @@ TEST_P(LongBitEquality, TokensOfRequests) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, LongBitEquality, ::testing::ValuesIn(cases()), [](const auto& info) {
-    std::string name =
-        info.param.model.substr(info.param.model.find_last_of('/') + 1) + "_" + info.param.kernels;
-    std::ranges::replace_if(
-        name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
-    return name;
+    const std::string& path = info.param.model;
+    return testing::caseName(path.substr(path.find_last_of('/') + 1) + "_" + info.param.kernels);
 });
 
 }  // namespace
