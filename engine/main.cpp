@@ -71,13 +71,15 @@ model::ActivationChoice choiceOf(policy::Activations activations) {
         return model::ActivationChoice::BF16;
     case policy::Activations::Int8:
         return model::ActivationChoice::Int8;
+    case policy::Activations::Int8x2:
+        return model::ActivationChoice::Int8x2;
     default:
         return model::ActivationChoice::Preferred;
     }
 }
 
 std::string nameOf(policy::Activations activations) {
-    constexpr const char* kNames[] = {"auto", "f32", "bf16", "int8"};
+    constexpr const char* kNames[] = {"auto", "f32", "bf16", "int8", "int8x2"};
     return kNames[static_cast<size_t>(activations)];
 }
 

@@ -91,7 +91,7 @@ Run declareBench(CLI::App& app) {
     app.add_option("--rows", options->rows, "Only these figures, such as prefill_512,decode_0")
         ->delimiter(',');
     app.add_option("--samples", options->samples, "Runs of each figure, of which the median counts (5)");
-    app.add_option("--activations", options->activations, "auto, exact (float32), bf16 or int8");
+    app.add_option("--activations", options->activations, "auto, exact (float32), bf16, int8 or int8x2");
     app.add_option("--kv", options->kv, "Type of stored keys and values: f16 or f32");
     for (const char* name : {"threads", "kernels"})
         for (const policy::Key& key : policy::keys())

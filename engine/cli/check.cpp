@@ -83,12 +83,9 @@ template <class Report> int finish(const base::Result<Report>& report, bool json
 }
 
 int check(const Options& options) {
-    const bool chosen = !options.activations.empty() || !options.kv.empty();
-    if (options.production && chosen)
-        return fail({base::Code::BadArgument,
-                     "",
-                     "--production",
-                     {"chooses --activations and --kv itself; leave them out"}});
+    if (options.production && !options.kv.empty())
+        return fail(
+            {base::Code::BadArgument, "", "--production", {"stores keys and values as f16; leave --kv out"}});
     if (!options.production && !options.text.empty())
         return fail({base::Code::BadArgument, "", "--text", {"goes with --production"}});
     offline::CheckOptions request;
@@ -109,8 +106,10 @@ int check(const Options& options) {
         bar.show(stage, done, total);
     };
     if (options.production) {
-        const auto report =
-            offline::checkProduction({.check = request, .text = options.text, .tokens = options.tokens});
+        offline::ProductionOptions production{
+            .check = request, .text = options.text, .tokens = options.tokens};
+        if (!options.activations.empty()) production.activations = request.load.activations;
+        const auto report = offline::checkProduction(production);
         bar.clear();
         return finish(report, options.json);
     }
@@ -126,11 +125,12 @@ Run declareCheck(CLI::App& app) {
     app.add_option("model", options->model, "A folder (its safetensors) or a GGUF file")->required();
     app.add_option("--golden", options->golden,
                    "Folder of golden.json and golden.safetensors; the model's own without it");
-    app.add_option("--activations", options->activations, "exact (float32), auto, bf16 or int8");
+    app.add_option("--activations", options->activations, "exact (float32), auto, bf16, int8 or int8x2");
     app.add_option("--kv", options->kv, "Type of stored keys and values: f32 or f16");
     app.add_flag(
         "--production", options->production,
-        "Compare the fast arithmetic of the engine instead: int8 or bf16 activations, F16 keys and values");
+        "Compare the fast arithmetic of the engine instead: rounded activations (auto, or as --activations "
+        "says), F16 keys and values");
     app.add_option("--text", options->text,
                    "With --production: measure on this text instead of golden files");
     app.add_option("--tokens", options->tokens, "With --text: most tokens of it (4000)");

@@ -61,11 +61,14 @@ struct ConstRows {
 
 /// What the activations are rounded to before a product.
 enum class Activation : uint8_t {
-    F32,   ///< not at all
-    BF16,  ///< to bfloat16, nearest even; products exact in float32; weights in BF16 only
-    Int8,  ///< one float32 scale per 32 values, q = round(x * (127 / max|x|)), ties to even; block formats
-           ///< only
+    F32,     ///< not at all
+    BF16,    ///< to bfloat16, nearest even; products exact in float32; weights in BF16 only
+    Int8,    ///< one float32 scale per 32 values, q = round(x * (127 / max|x|)), ties to even; block formats
+             ///< only
+    Int8x2,  ///< that, and what is left of each value rounded the same way: about sixteen bits at the price
+             ///< of two rows
 };
+inline constexpr size_t kActivations = 4;
 
 /// What a matrix of `format` is really multiplied with when `asked` is wanted: `asked` where the format has
 /// that form, F32 elsewhere. matmul does this itself; plans and numerics ids print it.

@@ -34,7 +34,12 @@ CONCLAVE_INLINE Lanes8 fma8(Lanes8 x, Lanes8 y, Lanes8 z) {
                   __builtin_fmaf(x[6], y[6], z[6]), __builtin_fmaf(x[7], y[7], z[7])};
 }
 CONCLAVE_INLINE Lanes8 broadcast8(float x) {
-    return Lanes8{x, x, x, x, x, x, x, x};
+    Lanes8 all{x, x, x, x, x, x, x, x};
+#if defined(__AVX__)
+    // Else the compiler loads eight floats and spreads the first on the ports that multiply.
+    __asm__("" : "+x"(all));
+#endif
+    return all;
 }
 
 CONCLAVE_INLINE Lanes loadLanes(const float* from) {

@@ -8,6 +8,7 @@
 #include "engine/model/footprint.h"
 #include "engine/model/pass.h"
 #include "engine/model/rope.h"
+#include "engine/model/rounding.h"
 #include "engine/model/workspace.h"
 #include "engine/residency/plan.h"
 #include "engine/residency/weights.h"
@@ -76,30 +77,6 @@ void warnOfSkipped(const residency::Plan& plan, ModelConfig& c) {
                          what + "), such as " + names.front());
 }
 
-// --- activations ---
-
-Activation activationOf(ActivationChoice choice, const kernels::Kernels& kernels, Format format) {
-    switch (choice) {
-    case ActivationChoice::Exact:
-        return Activation::F32;
-    case ActivationChoice::Preferred:
-        return kernels.preferred(format);
-    case ActivationChoice::BF16:
-        return kernels::appliedActivation(format, Activation::BF16);
-    case ActivationChoice::Int8:
-        return kernels::appliedActivation(format, Activation::Int8);
-    }
-    return Activation::F32;
-}
-
-std::string numericsIdOf(const LoadOptions& options) {
-    constexpr std::string_view kChoices[] = {"f32", "preferred", "bf16", "int8"};
-    return std::string(options.kernels->family) + "/" +
-           std::string(kChoices[static_cast<size_t>(options.activations)]) + "/" +
-           (options.kv == kernels::KvType::F32 ? "f32" : "f16") + "/" +
-           std::to_string(kernels::kNumericsVersion);
-}
-
 // --- forward ---
 
 /// Lists the rows of all slices and checks what the caller promised.
@@ -160,21 +137,17 @@ Result<std::shared_ptr<const Model>> load(ModelConfig config, const TensorDirect
     TensorList list(tensors, naming, family.names, exact ? absorbedExactly : absorbedForSpeed);
     Layers layers = family.build(config, list);
 
-    const auto activationAt = [&](size_t index, Format format) {
-        // A router that rounds its input chooses other experts: it is exact in every mode.
-        return list.roles()[index] == Role::Router
-                   ? Activation::F32
-                   : activationOf(options.activations, *options.kernels, format);
-    };
-    residency::PlanOptions planning{
-        config.scaleBlockRows, config.scaleBlockCols,
-        [&](std::string_view name) { return isLeftOver(name, config, list); },
-        [&](size_t index, Format format) {
-            // A table that rows are only looked up in is never multiplied.
-            const bool lookedUp = list.roles()[index] == Role::Embedding && !config.tiedEmbeddings;
-            return lookedUp ? kernels::Layout::Plain
-                            : options.kernels->layoutFor(format, activationAt(index, format));
-        }};
+    residency::PlanOptions planning{config.scaleBlockRows, config.scaleBlockCols,
+                                    [&](std::string_view name) { return isLeftOver(name, config, list); },
+                                    [&](size_t index, Format format) {
+                                        // A table that rows are only looked up in is never multiplied.
+                                        const Role role = list.roles()[index];
+                                        if (role == Role::Embedding && !config.tiedEmbeddings)
+                                            return kernels::Layout::Plain;
+                                        return options.kernels->layoutFor(
+                                            format,
+                                            roundingOf(options.activations, *options.kernels, role, format));
+                                    }};
     CONCLAVE_TRY(const residency::Plan plan, residency::makePlan(tensors, list.requests(), planning));
     warnOfSkipped(plan, config);
     const auto report = [&](uint64_t done, uint64_t total) {
@@ -184,9 +157,8 @@ Result<std::shared_ptr<const Model>> load(ModelConfig config, const TensorDirect
     platform::Team team(options.threads > 0 ? options.threads : platform::defaultThreads());
     CONCLAVE_TRY(residency::Weights weights, residency::loadWeights(plan, tensors, team, report));
 
-    std::vector<Activation> activations;
-    for (size_t i = 0; i < plan.places.size(); ++i)
-        activations.push_back(activationAt(i, plan.places[i].format));
+    std::vector<Activation> activations =
+        roundingsOf(options.activations, *options.kernels, plan, list.roles(), config);
     const size_t threads = std::max<size_t>(platform::availableThreads(), kLeastThreads);
     CONCLAVE_TRY(Workspace buffers, Workspace::make(config, *options.kernels, options.maxRows, threads));
 

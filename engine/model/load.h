@@ -9,8 +9,8 @@
 namespace conclave::engine::model {
 
 /// What products are rounded to. Exact is float32 everywhere and the default of `check`; Preferred asks the
-/// kernels row for each format.
-enum class ActivationChoice : uint8_t { Exact, Preferred, BF16, Int8 };
+/// kernels row for each format, and rounds less in small models (rounding.h).
+enum class ActivationChoice : uint8_t { Exact, Preferred, BF16, Int8, Int8x2 };
 
 struct LoadOptions {
     const kernels::Kernels* kernels = nullptr;  ///< null = the best row

@@ -53,7 +53,7 @@ struct Footprint {
     uint64_t kvBytes = 0;  ///< that one token reads for each position before it
     /// Multiplications and additions of the matrix products of one token without the head, by what the
     /// activations are rounded to (index: kernels::Activation), and of the head.
-    uint64_t operations[3] = {}, headOperations[3] = {};
+    uint64_t operations[kernels::kActivations] = {}, headOperations[kernels::kActivations] = {};
 };
 
 /// One pass through the model for the rows of several sequences. A slice's bits depend on its own tokens and

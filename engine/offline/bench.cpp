@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <numeric>
 #include <utility>
 
 #include "engine/library/library.h"
@@ -271,15 +272,17 @@ class Bench {
         return row;
     }
 
-    static uint64_t operationsOf(const uint64_t (&operations)[3]) {
-        return operations[0] + operations[1] + operations[2];
+    static uint64_t operationsOf(const uint64_t (&operations)[kernels::kActivations]) {
+        return std::accumulate(std::begin(operations), std::end(operations), uint64_t{0});
     }
 
     /// Tokens a second if every product ran at the peak of its kind, the head for the last row only.
     double operationLimit(uint32_t rows) {
-        const double peaks[3] = {limits_.f32(), limits_.bf16(), limits_.int8()};
+        // By kernels::Activation; int8 twice is two products.
+        const double int8 = limits_.int8();
+        const double peaks[kernels::kActivations] = {limits_.f32(), limits_.bf16(), int8, int8 / 2};
         double seconds = 0;
-        for (int i = 0; i < 3; ++i)
+        for (size_t i = 0; i < kernels::kActivations; ++i)
             seconds += (static_cast<double>(model_.footprint.operations[i]) * rows +
                         static_cast<double>(model_.footprint.headOperations[i])) /
                        peaks[i];

@@ -10,9 +10,10 @@ struct ActivationName {
     model::ActivationChoice choice;
 };
 constexpr ActivationName kActivations[] = {
-    {"", model::ActivationChoice::Exact},    {"exact", model::ActivationChoice::Exact},
-    {"f32", model::ActivationChoice::Exact}, {"auto", model::ActivationChoice::Preferred},
-    {"bf16", model::ActivationChoice::BF16}, {"int8", model::ActivationChoice::Int8}};
+    {"", model::ActivationChoice::Exact},       {"exact", model::ActivationChoice::Exact},
+    {"f32", model::ActivationChoice::Exact},    {"auto", model::ActivationChoice::Preferred},
+    {"bf16", model::ActivationChoice::BF16},    {"int8", model::ActivationChoice::Int8},
+    {"int8x2", model::ActivationChoice::Int8x2}};
 
 }  // namespace
 
@@ -26,7 +27,8 @@ base::Result<model::LoadOptions> numericsOptions(const std::string& kernels, con
     for (const ActivationName& row : kActivations)
         if (activations == row.name) found = &row;
     if (!found)
-        return Error{Code::OutOfRange, "", "--activations", {activations, "exact, auto, f32, bf16 or int8"}};
+        return Error{
+            Code::OutOfRange, "", "--activations", {activations, "exact, auto, f32, bf16, int8 or int8x2"}};
     options.activations = found->choice;
     if (!kv.empty() && kv != "f32" && kv != "f16")
         return Error{Code::OutOfRange, "", "--kv", {kv, "f32 or f16"}};

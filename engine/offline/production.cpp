@@ -117,6 +117,7 @@ Result<std::vector<TokenId>> tokensOf(const ProductionOptions& options, const li
         return Error{Code::BadArgument, options.check.model, "--text", {"needs a model with a tokenizer"}};
     CONCLAVE_TRY(const std::string text, platform::readTextFile(options.text, uint64_t{256} << 20));
     CONCLAVE_TRY(std::vector<TokenId> tokens, model.tokenizer->encode(text, false, text::AddBos::IfWanted));
+    if (options.tokens < 2) return Error{Code::BadArgument, "", "--tokens", {"must be at least 2"}};
     if (tokens.size() < 2)
         return Error{Code::BadArgument, options.text, "--text", {"has fewer than two tokens"}};
     tokens.resize(std::min<size_t>(tokens.size(), options.tokens));
@@ -128,12 +129,14 @@ void nameRounding(const model::Model& fast, ProductionReport& report) {
         const auto i = static_cast<size_t>(activation);
         return fast.footprint.operations[i] + fast.footprint.headOperations[i] > 0;
     };
-    report.rounded = has(kernels::Activation::Int8)   ? "int8"
-                     : has(kernels::Activation::BF16) ? "bf16"
-                                                      : "f16 kv";
-    report.mostLogitError = has(kernels::Activation::Int8)   ? kMostInt8Error
-                            : has(kernels::Activation::BF16) ? kMostBf16Error
-                                                             : kMostHalfKvError;
+    report.rounded = has(kernels::Activation::Int8)     ? "int8"
+                     : has(kernels::Activation::BF16)   ? "bf16"
+                     : has(kernels::Activation::Int8x2) ? "int8x2"
+                                                        : "f16 kv";
+    const bool fine = has(kernels::Activation::BF16) || has(kernels::Activation::Int8x2);
+    report.mostLogitError = has(kernels::Activation::Int8) ? kMostInt8Error
+                            : fine                         ? kMostBf16Error
+                                                           : kMostHalfKvError;
 }
 
 }  // namespace
@@ -153,7 +156,7 @@ Result<ProductionReport> checkProduction(const ProductionOptions& options) {
     load.activations = model::ActivationChoice::Exact;
     load.kv = kernels::KvType::F32;
     CONCLAVE_TRY(const auto exact, library::loadPath(asked.model, "", load));
-    load.activations = model::ActivationChoice::Preferred;
+    load.activations = options.activations;
     load.kv = kernels::KvType::F16;
     CONCLAVE_TRY(const auto fast, library::loadPath(asked.model, "", load));
 

@@ -21,7 +21,7 @@ struct Divergence {
 struct ProductionReport {
     std::string model;
     std::string kernels;  ///< row
-    std::string rounded;  ///< the coarsest that is rounded: "int8", "bf16" or "f16 kv"
+    std::string rounded;  ///< the coarsest that is rounded: "int8", "bf16", "int8x2" or "f16 kv"
     uint32_t prompts = 0;
     uint64_t positions = 0;
     bool golden = false;                           ///< whether the next line was measured
@@ -33,14 +33,17 @@ struct ProductionReport {
 };
 
 // What production may lose against golden logits: those of random models, which a rounding moves far.
+// bf16's also holds for int8 twice, whose absorbed halves of kv_b are Q8_0.
 inline constexpr double kMostInt8Error = 1.5, kMostBf16Error = 0.5, kMostHalfKvError = 0.05;
 // And against exact mode on a text.
 inline constexpr double kMostTextKl = 5e-3, kLeastSameBest = 0.98;
 
 struct ProductionOptions {
-    CheckOptions check{};    ///< its activations and kv are not looked at
-    std::string text{};      ///< a file of text to measure on; empty = the golden prompts
-    uint32_t tokens = 4000;  ///< most of the text
+    CheckOptions check{};  ///< its load.activations and load.kv are not looked at
+    model::ActivationChoice activations =
+        model::ActivationChoice::Preferred;  ///< of the run that is compared
+    std::string text{};                      ///< a file of text to measure on; empty = the golden prompts
+    uint32_t tokens = 4000;                  ///< most of the text
 };
 
 /// Runs the golden prompts, or a text in windows of up to 2,048 tokens, in exact mode and in production. Both

@@ -60,11 +60,12 @@ Refusal setName(Enum& field, const Value& value,
     return "one of " + known;
 }
 
-constexpr std::array<std::pair<std::string_view, Activations>, 4> kActivations = {
+constexpr std::array<std::pair<std::string_view, Activations>, 5> kActivations = {
     {{"auto", Activations::Auto},
      {"f32", Activations::F32},
      {"bf16", Activations::BF16},
-     {"int8", Activations::Int8}}};
+     {"int8", Activations::Int8},
+     {"int8x2", Activations::Int8x2}}};
 constexpr std::array<std::pair<std::string_view, Kv>, 2> kKv = {{{"f32", Kv::F32}, {"f16", Kv::F16}}};
 
 Refusal setBytes(uint64_t& field, const Value& value) {
@@ -105,7 +106,7 @@ constexpr KeyRow kRows[] = {
      [](Options& o, const Value& v) { return setCount(o.threads, v, 4096); }},
     {{"kernels", "NAME", "Row of kernels; without it the best one of this processor", true},
      [](Options& o, const Value& v) { return setText(o.kernels, v); }},
-    {{"activations", "NAME", "What products are rounded to: auto, f32, bf16 or int8", true},
+    {{"activations", "NAME", "What products are rounded to: auto, f32, bf16, int8 or int8x2", true},
      [](Options& o, const Value& v) { return setName(o.activations, v, kActivations); }},
     {{"kv", "NAME", "What computed positions are stored as: f32 or f16", true},
      [](Options& o, const Value& v) { return setName(o.kv, v, kKv); }},

@@ -11,14 +11,14 @@
 
 namespace conclave::engine::policy {
 
-enum class Activations : uint8_t { Auto, F32, BF16, Int8 };
+enum class Activations : uint8_t { Auto, F32, BF16, Int8, Int8x2 };
 enum class Kv : uint8_t { F32, F16 };
 
 /// What an engine is told to be: one field for each key of config.toml, which is also the name of the flag.
 struct Options {
     uint32_t threads = 0;                         ///< threads; 0 = physical cores this process may use
     std::string kernels;                          ///< kernels; empty = the best row of this processor
-    Activations activations = Activations::Auto;  ///< activations: auto f32 bf16 int8
+    Activations activations = Activations::Auto;  ///< activations: auto f32 bf16 int8 int8x2
     Kv kv = Kv::F16;                              ///< kv: f32 f16
     uint64_t kvMemory = 0;                        ///< kv-memory, bytes; 0 = the engine chooses
     uint32_t context = 0;                         ///< context, tokens; 0 = the model's own

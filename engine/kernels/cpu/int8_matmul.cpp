@@ -37,9 +37,10 @@ struct Split {
 size_t rowBytesOf(size_t cols) {
     return cols / 32 * kTileBlockBytes;
 }
-/// A row as the reference's loops round it: values, scales, sums, sums of sixteen.
+/// A row as the reference's loops round it: values, scales, sums, sums of sixteen; then what that leaves of
+/// it.
 size_t roundedBytes(size_t cols) {
-    return aligned(cols + cols / 2);
+    return aligned(cols + cols / 2) + aligned(cols * sizeof(float));
 }
 
 /// Puts one rounded row where the tile has it: row `row` of `rows`.
@@ -62,18 +63,19 @@ void placeRow(const reference::Int8Row& rounded, size_t cols, uint32_t row, uint
 /// One launch: the groups, their tiles, and where the rounded activations lie.
 class Launching {
   public:
-    Launching(const TileTable& table, std::span<const MatmulGroup> groups, ConstRows x, Rows y)
-        : table_(table), groups_(groups), x_(x), y_(y) {
+    Launching(const TileTable& table, std::span<const MatmulGroup> groups, ConstRows x, Rows y,
+              uint32_t terms)
+        : table_(table), groups_(groups), x_(x), y_(y), terms_(terms) {
         for (const MatmulGroup& group : groups) {
             rows_ += group.rows;
             deepest_ = std::max<size_t>(deepest_, group.w.cols);
-            values_ += size_t{group.rows} * group.w.cols;
+            values_ += size_t{group.rows} * group.w.cols * terms;
             cost_ += costOf(group) * stripesOf(group);
             stripes_ += stripesOf(group);
         }
     }
 
-    size_t tileBytes() const { return aligned(rows_ * rowBytesOf(deepest_)); }
+    size_t tileBytes() const { return aligned(rows_ * terms_ * rowBytesOf(deepest_)); }
     size_t roundingBytes() const { return roundedBytes(deepest_); }
     size_t rows() const { return rows_; }
     size_t values() const { return values_; }
@@ -116,11 +118,14 @@ class Launching {
         return group.rows == 0 ? 0 : (group.w.rows + kStripeRows - 1) / kStripeRows;
     }
     /// Reading a stripe takes about as long as multiplying it with three rows.
-    static size_t costOf(const MatmulGroup& group) {
-        return size_t{std::max(group.rows, 3u)} * group.w.cols * kStripeRows;
+    size_t costOf(const MatmulGroup& group) const {
+        return size_t{std::max(group.rows * terms_, 3u)} * group.w.cols * kStripeRows;
     }
     template <class Byte> Byte* tileAt(Byte* tiles, size_t row) const {
-        return tiles + row * rowBytesOf(deepest_);
+        return tiles + row * terms_ * rowBytesOf(deepest_);
+    }
+    Split splitOf(const MatmulGroup& group) const {
+        return {group.rows, table_.find(group.w.format)->mostRows / terms_};
     }
 
     /// Rows `rows` of the group, whose first is row `first` of all.
@@ -130,27 +135,33 @@ class Launching {
         auto* floats = reinterpret_cast<float*>(scratch + cols);
         const reference::Int8Row rounded{reinterpret_cast<int8_t*>(scratch), floats, floats + cols / 32,
                                          floats + cols / 16};
-        const Split split(group.rows, table_.find(group.w.format)->mostRows);
+        auto* rest = reinterpret_cast<float*>(scratch + aligned(cols + cols / 2));
+        const auto& quantise = *reference::loops().quantise;
+        const Split split = splitOf(group);
         for (uint32_t tile = 0; tile < split.tiles; ++tile) {
             const uint32_t begin = split.first(tile), count = split.rows(tile);
+            std::byte* to = tileAt(tiles, first) + begin * terms_ * rowBytesOf(cols);
             for (uint32_t r = 0; r < count; ++r) {
                 if (begin + r < rows.begin || begin + r >= rows.end) continue;
-                reference::loops().quantise(x_.row(group.firstRow + begin + r) + group.xColumn, cols,
-                                            rounded);
-                placeRow(rounded, cols, r, count, tileAt(tiles, first) + begin * rowBytesOf(cols));
+                const float* x = x_.row(group.firstRow + begin + r) + group.xColumn;
+                quantise(x, cols, rounded, terms_ > 1 ? rest : nullptr);
+                placeRow(rounded, cols, r, count * terms_, to);
+                if (terms_ == 1) continue;
+                quantise(rest, cols, rounded, nullptr);
+                placeRow(rounded, cols, count + r, count * terms_, to);
             }
         }
     }
 
     void multiplyGroup(const MatmulGroup& group, Range stripes, const std::byte* tiles) const {
         const Tiles& kernels = *table_.find(group.w.format);
-        const Split split(group.rows, kernels.mostRows);
+        const Split split = splitOf(group);
         for (size_t begin = stripes.begin; begin < stripes.end; begin += kStripesTogether) {
             const size_t end = std::min<size_t>(stripes.end, begin + kStripesTogether);
             for (uint32_t tile = 0; tile < split.tiles; ++tile)
                 for (size_t stripe = begin; stripe < end; ++stripe)
                     multiplyStripe(kernels, group, stripe, split.first(tile), split.rows(tile),
-                                   tiles + split.first(tile) * rowBytesOf(group.w.cols));
+                                   tiles + split.first(tile) * terms_ * rowBytesOf(group.w.cols));
         }
     }
 
@@ -159,25 +170,30 @@ class Launching {
         const std::byte* weights = group.w.data + stripe * group.w.stride;
         const size_t out = stripe * kStripeRows, left = group.w.rows - out;
         float* y = y_.row(group.firstRow + row) + group.yColumn + out;
-        if (left >= kStripeRows) return kernels.multiply[rows - 1](weights, group.w.cols, tile, y, y_.stride);
+        const MultiplyTile multiply = kernels.multiply[rows * terms_ - 1];
+        if (left >= kStripeRows && terms_ == 1) return multiply(weights, group.w.cols, tile, y, y_.stride);
         float some[kMostTileRows * kStripeRows];
-        kernels.multiply[rows - 1](weights, group.w.cols, tile, some, kStripeRows);
+        multiply(weights, group.w.cols, tile, some, kStripeRows);
+        for (size_t i = 0; terms_ > 1 && i < size_t{rows} * kStripeRows; ++i)
+            some[i] += some[rows * kStripeRows + i];
+        const size_t count = std::min<size_t>(left, kStripeRows);
         for (uint32_t r = 0; r < rows; ++r)
-            std::memcpy(y + r * y_.stride, some + size_t{r} * kStripeRows, left * sizeof(float));
+            std::memcpy(y + r * y_.stride, some + size_t{r} * kStripeRows, count * sizeof(float));
     }
 
     const TileTable& table_;
     std::span<const MatmulGroup> groups_;
     ConstRows x_;
     Rows y_;
+    uint32_t terms_;
     size_t rows_ = 0, deepest_ = 0, values_ = 0, cost_ = 0, stripes_ = 0;
 };
 
 }  // namespace
 
 void int8Matmul(const TileTable& table, Launch& launch, std::span<const MatmulGroup> groups, ConstRows x,
-                Rows y) {
-    const Launching launching(table, groups, x, y);
+                Rows y, uint32_t terms) {
+    const Launching launching(table, groups, x, y, terms);
     const size_t rows = launching.rows();
     if (rows == 0) return;
     std::atomic<size_t> next{0};
@@ -207,7 +223,8 @@ void int8Matmul(const TileTable& table, Launch& launch, std::span<const MatmulGr
 
 size_t int8ScratchBytes(const ScratchShape& shape) {
     const size_t alone = kRoundAlone / 32 * kTileBlockBytes + rowBytesOf(shape.deepest + 32);
-    return aligned(shape.rows * rowBytesOf(shape.deepest + 32)) +
+    constexpr size_t kMostTerms = 2;
+    return aligned(shape.rows * kMostTerms * rowBytesOf(shape.deepest + 32)) +
            shape.threads * aligned(aligned(alone) + roundedBytes(shape.deepest + 32) + 2 * reference::kAlign);
 }
 

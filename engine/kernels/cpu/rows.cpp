@@ -29,7 +29,8 @@ Activation preferred(quant::Format format) {
 }
 
 Layout layoutFor(quant::Format format, Activation activation) {
-    const bool striped = activation == Activation::Int8 && stripeForm(format).group > 0;
+    const bool integers = activation == Activation::Int8 || activation == Activation::Int8x2;
+    const bool striped = integers && stripeForm(format).group > 0;
     return striped ? Layout::Stripes16 : Layout::Plain;
 }
 
@@ -44,7 +45,9 @@ void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Ro
     for (const MatmulGroup& group : groups)
         CONCLAVE_CHECK((group.w.layout == Layout::Stripes16) == striped);
     if (striped && activation == Activation::Int8)
-        int8Matmul(tiles, launch, groups, x, y);
+        int8Matmul(tiles, launch, groups, x, y, 1);
+    else if (striped && activation == Activation::Int8x2)
+        int8Matmul(tiles, launch, groups, x, y, 2);
     else
         reference::matmul(launch, groups, x, y, activation);
 }

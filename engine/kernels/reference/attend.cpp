@@ -105,8 +105,8 @@ size_t attendScratchBytes(const ScratchShape& shape) {
     const size_t widest = aligned(size_t{shape.widest} * sizeof(float));
     // A worker: some rows' queries, sums and scores. Shared: sums of spans, with maximum and weight of each
     // head.
-    const size_t unit =
-        (16 + 3 * std::min<size_t>(shape.rows, kMostQueries)) * widest + kMostQueries * 64 * sizeof(float);
+    const size_t unit = (64 + 3 * std::min<size_t>(shape.rows, kMostQueries)) * widest +
+                        ((64 + kMostQueries) * 16 + kMostQueries * 64) * sizeof(float);
     return SpanRounds::mostSums(shape.threads) * (widest + 2 * kMostQueries * sizeof(float)) +
            shape.threads * aligned(unit + kAlign) + kAlign;
 }

@@ -51,7 +51,8 @@ struct AttendUnit {
 };
 inline constexpr size_t kMostQueries = 32;  ///< of one unit
 constexpr size_t attendScratch(size_t queries, size_t keyDim, size_t valueDim) {
-    return queries * 64 + 16 * (keyDim > valueDim ? keyDim : valueDim) + queries * (keyDim + 2 * valueDim);
+    const size_t apart = 16, wider = (keyDim > valueDim ? keyDim : valueDim) + apart;
+    return queries * 64 + 64 * wider + queries * (keyDim + 2 * valueDim + apart);
 }
 
 /// What a span of keys adds to the heads of a row: values weighted by e^(score - most), and the sum of the
@@ -72,7 +73,8 @@ struct Loops {
                      size_t xRows, size_t cols, float* y, size_t yStride);
 
     void (*roundToBfloat16)(const float* x, size_t count, float* out);
-    void (*quantise)(const float* x, size_t cols, Int8Row out);
+    /// `rest`, where it is not null, gets what the rounding left: fma(-scale, integer, x).
+    void (*quantise)(const float* x, size_t cols, Int8Row out, float* rest);
     void (*unpack)(quant::Format format, const std::byte* in, size_t cols, UnpackedRow out);
     float (*multiplyInt8)(UnpackedShape shape, UnpackedRow w, Int8Row x, size_t cols);
 

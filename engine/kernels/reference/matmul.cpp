@@ -87,22 +87,31 @@ UnpackedRow unpackedRowAt(std::byte* memory, size_t cols) {
     return {reinterpret_cast<int8_t*>(memory), floats, floats + cols / 16};
 }
 
-void multiplyInt8s(const Part& part) {
+/// `terms` 2: what rounding leaves of a row is rounded too (Activation::Int8x2).
+void multiplyInt8s(const Part& part, size_t terms) {
     const MatrixView& w = part.group.w;
     CONCLAVE_CHECK(w.layout == Layout::Plain);
-    const size_t rowBytes = int8RowBytes(w.cols);
+    const size_t rowBytes = int8RowBytes(w.cols), chunk = kChunkRows / terms;
     const UnpackedShape shape = unpackedShape(w.format);
     std::byte* activations = part.scratch + tileBytes(w.cols);
-    for (size_t r = 0; r < part.group.rows; r += kChunkRows) {
-        const size_t rows = std::min<size_t>(kChunkRows, part.group.rows - r);
-        for (size_t i = 0; i < rows; ++i)
-            loops().quantise(part.xRow(r + i), w.cols, int8RowAt(activations + i * rowBytes, w.cols));
+    for (size_t r = 0; r < part.group.rows; r += chunk) {
+        const size_t rows = std::min<size_t>(chunk, part.group.rows - r);
+        const auto roundedAt = [&](size_t row, size_t term) {
+            return int8RowAt(activations + (term * rows + row) * rowBytes, w.cols);
+        };
+        auto* rest = reinterpret_cast<float*>(part.scratch);
+        for (size_t i = 0; i < rows; ++i) {
+            loops().quantise(part.xRow(r + i), w.cols, roundedAt(i, 0), terms > 1 ? rest : nullptr);
+            if (terms > 1) loops().quantise(rest, w.cols, roundedAt(i, 1), nullptr);
+        }
         for (size_t o = part.outputs.begin; o < part.outputs.end; ++o) {
             const UnpackedRow weights = unpackedRowAt(part.scratch, w.cols);
             loops().unpack(w.format, w.data + o * w.stride, w.cols, weights);
-            for (size_t i = 0; i < rows; ++i)
-                part.yRow(r + i)[o] = loops().multiplyInt8(
-                    shape, weights, int8RowAt(activations + i * rowBytes, w.cols), w.cols);
+            for (size_t i = 0; i < rows; ++i) {
+                float& y = part.yRow(r + i)[o];
+                y = loops().multiplyInt8(shape, weights, roundedAt(i, 0), w.cols);
+                if (terms > 1) y += loops().multiplyInt8(shape, weights, roundedAt(i, 1), w.cols);
+            }
         }
     }
 }
@@ -114,7 +123,9 @@ void multiplyGroup(const Part& part, Activation asked) {
     case Activation::BF16:
         return multiplyBfloat16(part);
     case Activation::Int8:
-        return multiplyInt8s(part);
+        return multiplyInt8s(part, 1);
+    case Activation::Int8x2:
+        return multiplyInt8s(part, 2);
     }
 }
 

@@ -46,6 +46,10 @@ if report["prompts"] != 10 or not report["max_logit_error"] <= 1e-2 or report["g
     sys.exit("SmolLM2 differs from transformers")
 PY
 
+echo "== what rounding costs on a text, of 4,000 tokens"
+cat "$here"/../../../{README.md,docs/architecture.md,docs/numbers.md} >"$scratch/text"
+"$bin/conclave" check "$model" --production --text "$scratch/text"
+
 echo "== the same bits beyond 1,600 positions, however the work is cut"
 CONCLAVE_LONG_MODEL=$model "$bin/../tests/engine/scheduler/engine_scheduler_long_bit_equality_test" \
     --gtest_filter='*SmolLM2*'

@@ -239,6 +239,40 @@ TEST_P(Int8, EveryBlockFormatFollowsTheRule) {
         }
 }
 
+TEST_P(Int8, TwiceAddsTheProductOfWhatIsLeft) {
+    Random random(23);
+    for (const Format format : kBlockFormats) {
+        const Weights w(random, format, 21, 512);
+        Floats x = Floats::random(random, 4, w.view.cols, 3);
+        std::fill_n(x.row(0), 32, 0.0f);
+        std::fill_n(x.row(0) + 32, 32, 1.0f);  // nothing is left of it
+        Floats y(x.rows, w.view.rows);
+        Workplace place(*GetParam(), 2, x.rows, std::max(w.view.cols, w.view.rows));
+        const MatmulGroup group{.w = w.in(*GetParam(), Activation::Int8x2), .rows = x.rows};
+        GetParam()->matmul(place.launch(), {&group, 1}, x.view(), y.view(), Activation::Int8x2);
+        for (size_t r = 0; r < x.rows; ++r) {
+            std::vector<float> rest(w.view.cols);
+            for (size_t k = 0; k < rest.size(); ++k) {
+                const Rounded block = roundBlock(x.row(r) + k / 32 * 32);
+                rest[k] = std::fma(-block.scale, static_cast<float>(block.integers[k % 32]), x.row(r)[k]);
+            }
+            for (size_t o = 0; o < w.view.rows; ++o) {
+                ASSERT_EQ(int8Product(w, o, x.row(r)) + int8Product(w, o, rest.data()), y.row(r)[o])
+                    << quant::info(format).name << " row " << r << " out " << o;
+                double exact = 0, step = 0;
+                const auto weights = w.decoded(o);
+                for (size_t k = 0; k < w.view.cols; ++k) {
+                    const double product = double{weights[k]} * x.row(r)[k];
+                    exact += product;
+                    step += std::abs(double{weights[k]}) * roundBlock(x.row(r) + k / 32 * 32).scale / 250;
+                    step += std::abs(product) * 1e-5;  // of the additions
+                }
+                ASSERT_LE(std::abs(exact - y.row(r)[o]), step + 1e-5) << quant::info(format).name;
+            }
+        }
+    }
+}
+
 TEST_P(Int8, ABlockWithANumberThatIsNotFiniteMakesNan) {
     Random random(22);
     for (const float bad : {std::nanf(""), INFINITY, -INFINITY}) {

@@ -71,18 +71,19 @@ TEST_F(TwoCopies, QuantisedProducts) {
     for (const Format format : kBlockFormats) {
         const Weights w(random, format, 1, 768);
         const Floats x = Floats::random(random, 1, 768);
-        float results[2];
+        float results[2], rests[2][768];
         for (int copy = 0; copy < 2; ++copy) {
             const Loops& loops = copy == 0 ? plain : fused;
             std::vector<int8_t> weights(768), values(768);
             std::vector<float> scales(48), minimums(48), own(24), sums(24), halves(48);
             const Int8Row row{values.data(), own.data(), sums.data(), halves.data()};
             const UnpackedRow unpacked{weights.data(), scales.data(), minimums.data()};
-            loops.quantise(x.row(0), 768, row);
+            loops.quantise(x.row(0), 768, row, rests[copy]);
             loops.unpack(format, w.view.data, 768, unpacked);
             results[copy] = loops.multiplyInt8(unpackedShape(format), unpacked, row, 768);
         }
         EXPECT_EQ(0u, differentBits(&results[0], &results[1], 1)) << quant::info(format).name;
+        EXPECT_EQ(0u, differentBits(rests[0], rests[1], 768)) << quant::info(format).name;
     }
 }
 

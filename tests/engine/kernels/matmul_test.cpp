@@ -65,7 +65,7 @@ TEST_P(Matmul, Bfloat16ActivationsAreRoundedAndNothingElseIs) {
 TEST_P(Matmul, AFormatWithoutTheFormIsMultipliedWithFloats) {
     Random random(3);
     for (const Format format : allFormats())
-        for (const Activation asked : {Activation::BF16, Activation::Int8}) {
+        for (const Activation asked : {Activation::BF16, Activation::Int8, Activation::Int8x2}) {
             const Weights w(random, format, 8, 512);
             const Floats x = Floats::random(random, 2, 512);
             const bool floats = appliedActivation(format, asked) == Activation::F32;
@@ -75,13 +75,15 @@ TEST_P(Matmul, AFormatWithoutTheFormIsMultipliedWithFloats) {
     EXPECT_EQ(Activation::BF16, appliedActivation(Format::BF16, Activation::BF16));
     EXPECT_EQ(Activation::F32, appliedActivation(Format::BF16, Activation::Int8));
     for (const Format format : kBlockFormats)
-        EXPECT_EQ(Activation::Int8, appliedActivation(format, Activation::Int8));
+        for (const Activation asked : {Activation::Int8, Activation::Int8x2})
+            EXPECT_EQ(asked, appliedActivation(format, asked));
 }
 
 TEST_P(Matmul, ARowDoesNotKnowItsNeighboursNorTheThreads) {
     Random random(4);
     for (const Format format : allFormats())
-        for (const Activation activation : {Activation::F32, Activation::BF16, Activation::Int8}) {
+        for (const Activation activation :
+             {Activation::F32, Activation::BF16, Activation::Int8, Activation::Int8x2}) {
             const Weights w(random, format, 150, 512);
             const Floats x = Floats::random(random, 67, 512);
             const Floats all = multiply(w, x, activation);

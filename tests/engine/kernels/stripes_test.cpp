@@ -47,6 +47,7 @@ TEST(Stripes, FormatsWithoutThemStayPlain) {
     for (const Kernels* row : runnableKernels())
         for (const Format format : allFormats()) {
             EXPECT_EQ(Layout::Plain, row->layoutFor(format, Activation::F32));
+            EXPECT_EQ(row->layoutFor(format, Activation::Int8), row->layoutFor(format, Activation::Int8x2));
             if (row->layoutFor(format, Activation::Int8) == Layout::Plain) continue;
             EXPECT_GT(cpu::stripeForm(format).group, 0u) << quant::info(format).name;
         }
@@ -78,9 +79,12 @@ TEST(Stripes, SixteenRowsInARegisterGiveTheBitsOfTheReference) {
             Workplace place(*allKernels().front(), 2, rows, widest);
             const MatmulGroup striped{.w = inStripes(w, memory), .rows = rows},
                 plain{.w = w.view, .rows = rows};
-            cpu::int8Matmul(table, place.launch(), {&striped, 1}, x.view(), got.view());
-            reference.matmul(place.launch(), {&plain, 1}, x.view(), want.view(), Activation::Int8);
-            EXPECT_EQ(0u, differentBits(got, want)) << quant::info(format).name << " rows " << rows;
+            for (const Activation activation : {Activation::Int8, Activation::Int8x2}) {
+                cpu::int8Matmul(table, place.launch(), {&striped, 1}, x.view(), got.view(),
+                                activation == Activation::Int8x2 ? 2 : 1);
+                reference.matmul(place.launch(), {&plain, 1}, x.view(), want.view(), activation);
+                EXPECT_EQ(0u, differentBits(got, want)) << quant::info(format).name << " rows " << rows;
+            }
         }
 }
 

@@ -99,6 +99,19 @@ TEST(Load, RoundedActivationsHaveANumericsIdOfTheirOwn) {
     EXPECT_EQ(runAlone(*rounded, team, tokens, 3), runAlone(*rounded, team, tokens, 20));
 }
 
+TEST(Load, ASmallModelRoundsItsActivationsTwice) {
+    const auto& row =
+        **std::ranges::find_if(kernels::allKernels(), [](const auto* k) { return k->supported(); });
+    const auto int8 = static_cast<size_t>(kernels::Activation::Int8),
+               twice = static_cast<size_t>(kernels::Activation::Int8x2);
+    LoadOptions options;
+    options.activations = ActivationChoice::Preferred;
+    const auto small = mustLoad(kModels + "/deepseek-v3-wide/quantized/Q4_K_M/model.gguf", options);
+    EXPECT_EQ(small->footprint.operations[int8], 0u);
+    const bool rounds = row.preferred(quant::Format::Q8_0) == kernels::Activation::Int8;
+    EXPECT_EQ(small->footprint.operations[twice] > 0, rounds);
+}
+
 TEST(Load, NoMemoryIsAnErrorAndNotTheEnd) {
     for (uint64_t nth = 1; nth <= 2; ++nth) {
         platform::failAllocationAfter(nth);

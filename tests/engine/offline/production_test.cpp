@@ -16,7 +16,8 @@ const std::string kModels = CONCLAVE_SOURCE_DIR "/tests/fixtures/models/";
 struct Case {
     const char* name;
     const char* model;
-    const char* rounded;
+    const char* rounded;  ///< on a row with int8 products
+    model::ActivationChoice activations = model::ActivationChoice::Preferred;
 };
 void PrintTo(const Case& one, std::ostream* out) {
     *out << one.model;
@@ -25,12 +26,13 @@ void PrintTo(const Case& one, std::ostream* out) {
 class Production : public testing::TestWithParam<Case> {};
 
 TEST_P(Production, KeepsToItsBars) {
-    const auto& [name, model, rounded] = GetParam();
+    const auto& [name, model, rounded, activations] = GetParam();
     for (const kernels::Kernels* row : kernels::allKernels()) {
         if (!row->supported()) continue;
         ProductionOptions options;
         options.check.model = kModels + model;
         options.check.load.kernels = row;
+        options.activations = activations;
         const auto report = checkProduction(options);
         ASSERT_TRUE(report.ok()) << base::render(report.error());
         EXPECT_TRUE(report->pass) << row->name << ": " << report->maxLogitError;
@@ -43,10 +45,12 @@ TEST_P(Production, KeepsToItsBars) {
     }
 }
 
+constexpr auto kInt8 = model::ActivationChoice::Int8;
 constexpr Case kCases[] = {{"llama", "llama-tiny", "f16 kv"},
-                           {"q4_k_m", "deepseek-v3-wide/quantized/Q4_K_M/model.gguf", "int8"},
-                           {"iq4_xs", "deepseek-v3-wide/quantized/IQ4_XS/model.gguf", "int8"},
-                           {"mxfp4", "deepseek-v3-wide/quantized/MXFP4_MOE/model.gguf", "int8"}};
+                           {"q4_k_m", "deepseek-v3-wide/quantized/Q4_K_M/model.gguf", "int8", kInt8},
+                           {"iq4_xs", "deepseek-v3-wide/quantized/IQ4_XS/model.gguf", "int8", kInt8},
+                           {"mxfp4", "deepseek-v3-wide/quantized/MXFP4_MOE/model.gguf", "int8", kInt8},
+                           {"q4_k_m_small", "deepseek-v3-wide/quantized/Q4_K_M/model.gguf", "int8x2"}};
 INSTANTIATE_TEST_SUITE_P(Models, Production, testing::ValuesIn(kCases),
                          [](const auto& info) { return std::string(info.param.name); });
 

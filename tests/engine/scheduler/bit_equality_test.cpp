@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <filesystem>
 
@@ -55,7 +56,8 @@ struct BitEquality : ::testing::TestWithParam<Case>, testing::Drawn {
     void SetUp() override {
         model::LoadOptions options;
         options.maxRows = 96;
-        options.activations = coin() ? model::ActivationChoice::Exact : model::ActivationChoice::Preferred;
+        using enum model::ActivationChoice;
+        options.activations = std::array{Exact, Preferred, Int8}[below(3)];
         load(kModels + GetParam().path, GetParam().kernels, options);
     }
 

@@ -5,8 +5,9 @@
 namespace conclave::engine::kernels::reference::CONCLAVE_LOOPS {
 namespace {
 
-constexpr size_t kPage = 64;  // positions
-constexpr size_t kStep = 16;  // positions decoded at a time
+constexpr size_t kPage = 64;   // positions
+constexpr size_t kStep = 16;   // keys that meet all queries before the next
+constexpr size_t kWide = 384;  // values of a key, beyond which so many would fill the first cache
 
 /// The running softmax of one query over a run of keys: values weighted by e^(score - most), and the sum of
 /// the weights in lanes (key at position p in lane p mod 16).
@@ -18,11 +19,18 @@ struct Running {
 /// Where the parts of one unit's scratch lie. Query i is row i / heads, head i % heads.
 struct Workspace {
     float* scores;   // [queries][64], by place in the page
-    float* decoded;  // [16][keyDim or valueDim], halves only
+    float* decoded;  // [64][apart(keyDim or valueDim)], halves only
     float* q;        // [queries][keyDim], side by side
-    float* span;     // [queries][valueDim]: values of the present span
+    float* span;     // [queries][spanStride]: values of the present span
     float* total;    // [queries][valueDim]: values of all spans before
+    size_t spanStride;
 };
+
+/// Floats from row to row of what is walked across: rows that lie a power of two apart share the few places
+/// that a cache has for them.
+CONCLAVE_INLINE size_t apart(size_t dim) {
+    return dim % 64 == 0 ? dim + 16 : dim;
+}
 
 /// One past the last position that query i sees.
 CONCLAVE_INLINE size_t endOf(const AttendUnit& unit, size_t query) {
@@ -37,11 +45,11 @@ CONCLAVE_INLINE size_t firstThatSees(const AttendUnit& unit, size_t at) {
 /// Asks for the rows of the next step, also where they begin another page: what lies in pages is read in runs
 /// too short for the processor to guess what comes next.
 CONCLAVE_INLINE void askAhead(const AttendUnit& unit, size_t position, size_t offset, size_t stride,
-                              size_t dim) {
+                              size_t dim, size_t count) {
     if (position > unit.last) return;
     const size_t bytes = unit.half ? 2 : 4;
     const std::byte* from = unit.pages[position / kPage] + offset + position % kPage * stride * bytes;
-    for (size_t at = 0; at < kStep * dim * bytes; at += 64)
+    for (size_t at = 0; at < count * dim * bytes; at += 64)
         __builtin_prefetch(from + at);
 }
 
@@ -49,44 +57,53 @@ CONCLAVE_INLINE void askAhead(const AttendUnit& unit, size_t position, size_t of
 CONCLAVE_INLINE const float* rowsAt(const AttendUnit& unit, size_t position, size_t offset, size_t stride,
                                     size_t dim, size_t count, float* decoded, size_t* rowStride) {
     const std::byte* page = unit.pages[position / kPage] + offset;
-    askAhead(unit, position + count, offset, stride, dim);
+    askAhead(unit, position + count, offset, stride, dim, count);
     if (!unit.half) {
         *rowStride = stride;
         return reinterpret_cast<const float*>(page) + position % kPage * stride;
     }
-    if (stride == dim)
-        decode(quant::Format::F16, page + position % kPage * stride * 2, count * dim, decoded);
-    else
-        for (size_t i = 0; i < count; ++i)
-            decode(quant::Format::F16, page + (position % kPage + i) * stride * 2, dim, decoded + i * dim);
-    *rowStride = dim;
+    *rowStride = apart(dim);
+    for (size_t i = 0; i < count; ++i)
+        decode(quant::Format::F16, page + (position % kPage + i) * stride * 2, dim, decoded + i * *rowStride);
     return decoded;
 }
 
 /// scores[query][place] of the keys begin … end - 1, all in one page, for the queries from `query` on. Those
 /// of a query behind what it sees are never looked at.
-CONCLAVE_INLINE void scorePage(const AttendUnit& unit, const Workspace& work, size_t begin, size_t end,
-                               size_t query) {
+CONCLAVE_INLINE void scorePage(const AttendUnit& unit, const Workspace& work, const float* keys,
+                               size_t stride, size_t begin, size_t end, size_t query) {
+    const size_t step = unit.keyDim > kWide ? kStep / 2 : kStep;
     for (size_t at = begin; at < end;) {
-        const size_t count = kStep < end - at ? kStep : end - at;
-        size_t stride = 0;
-        const float* keys =
-            rowsAt(unit, at, unit.keyOffset, unit.keyStride, unit.keyDim, count, work.decoded, &stride);
-        multiply(keys, stride, count, work.q + query * unit.keyDim, unit.keyDim,
+        const size_t count = step < end - at ? step : end - at;
+        multiply(keys + (at - begin) * stride, stride, count, work.q + query * unit.keyDim, unit.keyDim,
                  unit.heads * unit.rows - query, unit.keyDim, work.scores + query * kPage + at % kPage,
                  kPage);
         at += count;
     }
 }
 
-/// Scores become weights e^(score * scale - most), the sums so far are brought to the new `most`.
-CONCLAVE_INLINE void weighPage(float* scores, size_t begin, size_t end, float scale, bool firstPage,
-                               Running& running, float* values, size_t valueDim) {
-    float most = running.most;
-    for (size_t i = begin; i < end; ++i) {
+/// Scores are multiplied by `scale`; the largest of them and `most`.
+CONCLAVE_INLINE float scaleScores(float* scores, size_t begin, size_t end, float scale, float most) {
+    Lanes8 mosts = broadcast8(most);
+    size_t i = begin;
+    for (; i + 8 <= end; i += 8) {
+        const Lanes8 scaled = load8(scores + i) * scale;
+        mosts = scaled > mosts ? scaled : mosts;
+        store8(scores + i, scaled);
+    }
+    for (int lane = 0; lane < 8; ++lane)
+        most = mosts[lane] > most ? mosts[lane] : most;
+    for (; i < end; ++i) {
         scores[i] = scores[i] * scale;
         most = scores[i] > most ? scores[i] : most;
     }
+    return most;
+}
+
+/// Scores become weights e^(score * scale - most), the sums so far are brought to the new `most`.
+CONCLAVE_INLINE void weighPage(float* scores, size_t begin, size_t end, float scale, bool firstPage,
+                               Running& running, float* values, size_t valueDim) {
+    const float most = scaleScores(scores, begin, end, scale, running.most);
     if (!firstPage && most != running.most) {
         const float factor = exponential(running.most - most);
         for (size_t d = 0; d < valueDim; ++d)
@@ -107,93 +124,115 @@ CONCLAVE_INLINE void weighPage(float* scores, size_t begin, size_t end, float sc
         running.weights[i % 16] += scores[i];
 }
 
-/// out[d] = fma(weight of key, value of key at d, out[d]), keys ascending, for Q queries and 16 * B
-/// dimensions at once: as many sums as hide a multiplication's latency.
+/// out[query][d] = fma(weight of key, value of key at d, out[query][d]), keys ascending, for Q queries and
+/// 16 * B dimensions at once: as many sums as hide a multiplication's latency.
 template <int Q, int B>
-CONCLAVE_INLINE void addBlock(const float* values, size_t stride, const float* const (&weights)[Q],
-                              size_t count, size_t d, float* const (&out)[Q]) {
+CONCLAVE_INLINE void addBlock(const float* values, size_t stride, const float* weights, size_t count,
+                              float* out, size_t outStride) {
+    const auto outAt = [&](int q, int b) __attribute__((always_inline)) {
+        return out + static_cast<size_t>(q) * outStride + 16 * static_cast<size_t>(b);
+    };
     Lanes sums[Q][B];
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int q = 0; q < Q; ++q)
-#pragma GCC unroll 4
+#pragma GCC unroll 6
         for (int b = 0; b < B; ++b)
-            sums[q][b] = loadLanes(out[q] + d + 16 * static_cast<size_t>(b));
+            sums[q][b] = loadLanes(outAt(q, b));
     for (size_t i = 0; i < count; ++i)
-#pragma GCC unroll 4
+#pragma GCC unroll 6
         for (int b = 0; b < B; ++b) {
-            const Lanes value = loadLanes(values + i * stride + d + 16 * static_cast<size_t>(b));
-#pragma GCC unroll 4
+            const Lanes value = loadLanes(values + i * stride + 16 * static_cast<size_t>(b));
+#pragma GCC unroll 6
             for (int q = 0; q < Q; ++q) {
-                const Lanes8 weight = broadcast8(weights[q][i]);
+                const Lanes8 weight = broadcast8(weights[static_cast<size_t>(q) * kPage + i]);
                 sums[q][b] = fmaLanes({weight, weight}, value, sums[q][b]);
             }
         }
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int q = 0; q < Q; ++q)
-#pragma GCC unroll 4
+#pragma GCC unroll 6
         for (int b = 0; b < B; ++b)
-            storeLanes(out[q] + d + 16 * static_cast<size_t>(b), sums[q][b]);
+            storeLanes(outAt(q, b), sums[q][b]);
 }
 
-template <int Q>
-CONCLAVE_INLINE void addValues(const float* values, size_t stride, const float* const (&weights)[Q],
-                               size_t count, size_t dim, float* const (&out)[Q]) {
-    size_t d = 0;
-    constexpr int kBlocks = Q == 1 ? 4 : Q == 2 ? 2 : 1;
-    if constexpr (kBlocks > 1)
-        for (; d + 16 * kBlocks <= dim; d += 16 * kBlocks)
-            addBlock<Q, kBlocks>(values, stride, weights, count, d, out);
+/// One query, from dimension `d` on.
+CONCLAVE_INLINE void addQuery(const float* values, size_t stride, const float* weights, size_t count,
+                              size_t d, size_t dim, float* out) {
+    for (; d + 64 <= dim; d += 64)
+        addBlock<1, 4>(values + d, stride, weights, count, out + d, 0);
     for (; d + 16 <= dim; d += 16)
-        addBlock<Q, 1>(values, stride, weights, count, d, out);
-    for (int q = 0; q < Q; ++q)
-        for (size_t i = 0; i < count; ++i)
-            for (size_t rest = d; rest < dim; ++rest)
-                out[q][rest] = __builtin_fmaf(weights[q][i], values[i * stride + rest], out[q][rest]);
+        addBlock<1, 1>(values + d, stride, weights, count, out + d, 0);
+    for (size_t i = 0; i < count; ++i)
+        for (size_t rest = d; rest < dim; ++rest)
+            out[rest] = __builtin_fmaf(weights[i], values[i * stride + rest], out[rest]);
 }
 
-/// The values at `count` positions from `at` on, for every query that sees them.
-CONCLAVE_INLINE void addStep(const AttendUnit& unit, const Workspace& work, const float* values,
+/// `queries` of them, six at a time, at 16 dimensions: a line of each value serves all before the next line
+/// is fetched.
+CONCLAVE_INLINE void addLines(const float* values, size_t stride, const float* weights, size_t count,
+                              size_t queries, float* out, size_t outStride) {
+    for (; queries >= 6; queries -= 6, weights += 6 * kPage, out += 6 * outStride)
+        addBlock<6, 1>(values, stride, weights, count, out, outStride);
+    switch (queries) {
+    case 5:
+        return addBlock<5, 1>(values, stride, weights, count, out, outStride);
+    case 4:
+        return addBlock<4, 1>(values, stride, weights, count, out, outStride);
+    case 3:
+        return addBlock<3, 1>(values, stride, weights, count, out, outStride);
+    case 2:
+        return addBlock<2, 1>(values, stride, weights, count, out, outStride);
+    case 1:
+        return addBlock<1, 1>(values, stride, weights, count, out, outStride);
+    default:
+        return;
+    }
+}
+
+/// The values at `count` positions from `at` on, all in one page, for every query that sees them.
+CONCLAVE_INLINE void addPage(const AttendUnit& unit, const Workspace& work, const float* values,
                              size_t stride, size_t at, size_t count) {
     const size_t queries = unit.heads * unit.rows, dim = unit.valueDim;
-    const auto weightsOf = [&](size_t q) { return work.scores + q * kPage + at % kPage; };
-    const auto outOf = [&](size_t q) { return work.span + q * dim; };
-    size_t q = firstThatSees(unit, at);
-    for (; q < queries && endOf(unit, q) < at + count; ++q)
-        addValues<1>(values, stride, {weightsOf(q)}, endOf(unit, q) - at, dim, {outOf(q)});
-    for (; q + 4 <= queries; q += 4)
-        addValues<4>(values, stride, {weightsOf(q), weightsOf(q + 1), weightsOf(q + 2), weightsOf(q + 3)},
-                     count, dim, {outOf(q), outOf(q + 1), outOf(q + 2), outOf(q + 3)});
-    if (queries - q == 3)
-        addValues<3>(values, stride, {weightsOf(q), weightsOf(q + 1), weightsOf(q + 2)}, count, dim,
-                     {outOf(q), outOf(q + 1), outOf(q + 2)});
-    if (queries - q == 2)
-        addValues<2>(values, stride, {weightsOf(q), weightsOf(q + 1)}, count, dim, {outOf(q), outOf(q + 1)});
-    if (queries - q == 1) addValues<1>(values, stride, {weightsOf(q)}, count, dim, {outOf(q)});
+    const float* weights = work.scores + at % kPage;
+    size_t query = firstThatSees(unit, at);
+    const auto addOne = [&](size_t q, size_t seen, size_t d) {
+        addQuery(values, stride, weights + q * kPage, seen, d, dim, work.span + q * work.spanStride);
+    };
+    for (; query < queries && endOf(unit, query) < at + count; ++query)
+        addOne(query, endOf(unit, query) - at, 0);
+    if (queries - query == 1) return addOne(query, count, 0);
+    for (size_t d = 0; d + 16 <= dim; d += 16)
+        addLines(values + d, stride, weights + query * kPage, count, queries - query,
+                 work.span + query * work.spanStride + d, work.spanStride);
+    if (dim % 16 != 0)
+        for (; query < queries; ++query)
+            addOne(query, count, dim / 16 * 16);
 }
 
 void sumSpan(const AttendUnit& unit, const Workspace& work, size_t begin, size_t end, Running* running) {
     const size_t queries = unit.heads * unit.rows;
     for (size_t i = firstThatSees(unit, begin); i < queries; ++i)
         running[i] = {-__builtin_inff(), {}};
-    for (size_t i = firstThatSees(unit, begin) * unit.valueDim; i < queries * unit.valueDim; ++i)
-        work.span[i] = 0.0f;
+    const size_t first = firstThatSees(unit, begin);
+    __builtin_memset(work.span + first * work.spanStride, 0,
+                     (queries - first) * work.spanStride * sizeof(float));
     for (size_t at = begin; at < end;) {
         const size_t pageEnd = (at / kPage + 1) * kPage, stop = pageEnd < end ? pageEnd : end;
         const size_t query = firstThatSees(unit, at);
-        scorePage(unit, work, at, stop, query);
+        size_t stride = 0;
+        const float* rows =
+            rowsAt(unit, at, unit.keyOffset, unit.keyStride, unit.keyDim, stop - at, work.decoded, &stride);
+        scorePage(unit, work, rows, stride, at, stop, query);
         for (size_t i = query; i < queries; ++i) {
             const size_t own = endOf(unit, i) < stop ? endOf(unit, i) : stop;
             weighPage(work.scores + i * kPage, at % kPage, (own - 1) % kPage + 1, unit.scale, at == begin,
-                      running[i], work.span + i * unit.valueDim, unit.valueDim);
+                      running[i], work.span + i * work.spanStride, unit.valueDim);
         }
-        while (at < stop) {
-            const size_t count = kStep < stop - at ? kStep : stop - at;
-            size_t stride = 0;
-            const float* values = rowsAt(unit, at, unit.valueOffset, unit.valueStride, unit.valueDim, count,
-                                         work.decoded, &stride);
-            addStep(unit, work, values, stride, at, count);
-            at += count;
-        }
+        if (unit.valueOffset != unit.keyOffset)  // else a value is the beginning of its key
+            rows = rowsAt(unit, at, unit.valueOffset, unit.valueStride, unit.valueDim, stop - at,
+                          work.decoded, &stride);
+        addPage(unit, work, rows, stride, at, stop - at);
+        at = stop;
     }
 }
 
@@ -220,9 +259,10 @@ Workspace workspaceOf(const AttendUnit& unit) {
     Workspace work{};
     work.scores = unit.scratch;
     work.decoded = work.scores + queries * kPage;
-    work.q = work.decoded + kStep * widest;
+    work.q = work.decoded + kPage * apart(widest);
     work.span = work.q + queries * unit.keyDim;
-    work.total = work.span + queries * unit.valueDim;
+    work.spanStride = apart(unit.valueDim);
+    work.total = work.span + queries * work.spanStride;
     return work;
 }
 
@@ -247,7 +287,7 @@ void attend(const AttendUnit& unit) {
         sumSpan(unit, work, at, stop, running);
         for (size_t i = firstThatSees(unit, at); i < queries; ++i) {
             float* total = work.total + i * unit.valueDim;
-            const float* span = work.span + i * unit.valueDim;
+            const float* span = work.span + i * work.spanStride;
             const float spanWeight = sumLanes(loadLanes(running[i].weights));
             if (at == unit.first) {
                 most[i] = running[i].most;
@@ -267,6 +307,7 @@ void attend(const AttendUnit& unit) {
 void attendSpan(const AttendUnit& unit, SpanSums sums) {
     Workspace work = workspaceOf(unit);
     work.span = sums.values;
+    work.spanStride = unit.valueDim;
     gatherQueries(unit, work.q);
     Running running[kMostQueries];
     sumSpan(unit, work, unit.first, unit.last + 1, running);

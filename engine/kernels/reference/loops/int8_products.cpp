@@ -44,7 +44,7 @@ float multiplyInt8(UnpackedShape shape, UnpackedRow w, Int8Row x, size_t cols) {
     return shape.minimums ? product<16, true>(w, x, cols) : product<16, false>(w, x, cols);
 }
 
-void quantise(const float* x, size_t cols, Int8Row out) {
+void quantise(const float* x, size_t cols, Int8Row out, float* rest) {
     constexpr uint32_t kInfinity = 0x7f800000u;
     constexpr float kShift = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, ties to even
     for (size_t block = 0; block < cols / 32; ++block, x += 32) {
@@ -69,6 +69,9 @@ void quantise(const float* x, size_t cols, Int8Row out) {
         out.halfSums[2 * block] = static_cast<float>(sums[0]);
         out.halfSums[2 * block + 1] = static_cast<float>(sums[1]);
         out.sums[block] = scale * static_cast<float>(sums[0] + sums[1]);
+        if (rest != nullptr)
+            for (size_t i = 0; i < 32; ++i)
+                rest[32 * block + i] = __builtin_fmaf(-scale, static_cast<float>(values[i]), x[i]);
     }
 }
 

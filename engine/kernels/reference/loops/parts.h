@@ -13,7 +13,7 @@ void decode(quant::Format format, const std::byte* in, size_t values, float* out
 void multiply(const float* w, size_t wStride, size_t wRows, const float* x, size_t xStride, size_t xRows,
               size_t cols, float* y, size_t yStride);
 void roundToBfloat16(const float* x, size_t count, float* out);
-void quantise(const float* x, size_t cols, Int8Row out);
+void quantise(const float* x, size_t cols, Int8Row out, float* rest);
 UnpackedShape shapeOf(quant::Format format);
 void unpack(quant::Format format, const std::byte* in, size_t cols, UnpackedRow out);
 float multiplyInt8(UnpackedShape shape, UnpackedRow w, Int8Row x, size_t cols);
