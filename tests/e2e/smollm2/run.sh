@@ -54,6 +54,9 @@ echo "== the same bits beyond 1,600 positions, however the work is cut"
 CONCLAVE_LONG_MODEL=$model "$bin/../tests/engine/scheduler/engine_scheduler_long_bit_equality_test" \
     --gtest_filter='*SmolLM2*'
 
+echo "== a first token while a long prompt is computed"
+CONCLAVE_LONG_MODEL=$model "$bin/../tests/engine/scheduler/engine_scheduler_latency_test"
+
 echo "== a conversation of three turns"
 printf '%s\n' "Hello! What is your name?" "What is the capital of France?" "Name one famous museum there." |
     "$bin/conclave" chat "$model" --temperature 0 --max-tokens 80 2>"$scratch/chat.log" | tee "$scratch/chat.txt"
