@@ -13,8 +13,8 @@ namespace conclave::engine::sampling {
 /// were made with.
 void keepTypical(Candidates& candidates, double share, float best, double temperature);
 
-/// Leaves the fewest of the likeliest whose weights reach `wanted`.
-void keepUpTo(Candidates& candidates, double wanted);
+/// Leaves the fewest of the likeliest whose weights reach `wanted`. No logit may be above `best`.
+void keepUpTo(Candidates& candidates, double wanted, float best);
 
 /// Leaves those whose weight is at least `share` of the largest.
 void keepAbove(Candidates& candidates, double share);

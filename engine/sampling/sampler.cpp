@@ -47,10 +47,14 @@ base::TokenId drawFromAll(std::span<const float> logits, const Survey& found, do
 
 /// The likeliest tokens that certainly hold those whose weights reach `wanted`, with their weights.
 Candidates enoughFor(std::span<const float> logits, const Survey& found, double temperature, double wanted) {
-    for (size_t k = 64;; k = k < 1024 ? 1024 : logits.size()) {  // the first is nearly always enough
+    for (const size_t k : {size_t{64}, size_t{1024}}) {  // the first is nearly always enough
+        if (static_cast<double>(k) < wanted) continue;   // no token weighs more than 1
         Candidates candidates = likeliest(logits, found, k);
-        if (weigh(candidates, found.best, temperature) >= wanted || k >= logits.size()) return candidates;
+        if (weigh(candidates, found.best, temperature) >= wanted) return candidates;
     }
+    Candidates candidates = likeliest(logits, found, logits.size());
+    weigh(candidates, found.best, temperature);
+    return candidates;
 }
 
 /// All whose weight could reach `share` of the best token's.
@@ -94,7 +98,7 @@ base::Result<base::TokenId> sample(std::span<const float> logits, const SamplerO
     } else {
         return drawFromAll(logits, found, temperature, uniform);
     }
-    if (nucleus) keepUpTo(candidates, topP * total);
+    if (nucleus) keepUpTo(candidates, topP * total, found.best);
     if (minP > 0) keepAbove(candidates, minP);
     return draw(candidates, uniform);
 }

@@ -18,7 +18,8 @@ namespace conclave::engine::sampling {
 /// a token that cannot be chosen.
 ///
 /// Time is one pass over the logits, and where the sum of all of them is needed (no top-k, and not min-p
-/// alone) two; nothing is sorted. typicalP without topK looks at every token.
+/// alone) two; nothing is sorted. typicalP without topK looks at every token, and so does topP where the
+/// distribution is so flat that it takes more than 1,024 of them.
 /// Errors: InvalidNumbers where a logit is NaN or +infinity, or where no token can be chosen. Thread-safe.
 base::Result<base::TokenId> sample(std::span<const float> logits, const SamplerOptions& options,
                                    uint64_t seed, uint32_t choice, uint64_t position);

@@ -26,6 +26,15 @@ std::vector<float> logitsLikeAModels() {
     return logits;
 }
 
+std::vector<float> flatLogits() {
+    std::mt19937 random(8);
+    std::normal_distribution<float> normal;
+    std::vector<float> logits(kVocabulary);
+    for (float& x : logits)
+        x = normal(random);
+    return logits;
+}
+
 /// Microseconds of one call, the best of many.
 template <class Work> double microseconds(const Work& work) {
     double best = 1e9;
@@ -40,7 +49,7 @@ template <class Work> double microseconds(const Work& work) {
 }
 
 TEST(SamplerSpeed, NothingSortsTheVocabulary) {
-    const std::vector<float> logits = logitsLikeAModels();
+    const std::vector<float> logits = logitsLikeAModels(), flat = flatLogits();
     const double sorting = microseconds([&](uint64_t) {
         std::vector<float> sorted = logits;
         std::sort(sorted.begin(), sorted.end());
@@ -48,11 +57,15 @@ TEST(SamplerSpeed, NothingSortsTheVocabulary) {
     });
     std::printf("%-44s %9.1f us  %6.2f ns/entry\n", "a full sort, to compare", sorting,
                 sorting * 1000 / kVocabulary);
-    const auto measure = [&](const char* name, const SamplerOptions& options) {
-        const double time = microseconds(
-            [&](uint64_t position) { ASSERT_TRUE(sample(logits, options, 1, 0, position).ok()); });
+    const auto measureOn = [&](const std::vector<float>& row, const char* name,
+                               const SamplerOptions& options) {
+        const double time =
+            microseconds([&](uint64_t position) { ASSERT_TRUE(sample(row, options, 1, 0, position).ok()); });
         std::printf("%-44s %9.1f us  %6.2f ns/entry\n", name, time, time * 1000 / kVocabulary);
         EXPECT_LT(time, sorting / 2) << name;
+    };
+    const auto measure = [&](const char* name, const SamplerOptions& options) {
+        measureOn(logits, name, options);
     };
     measure("greedy", {.temperature = 0});
     measure("temperature 0.8", {.temperature = 0.8f});
@@ -62,6 +75,8 @@ TEST(SamplerSpeed, NothingSortsTheVocabulary) {
     measure("temperature 0.7, top_k 20, top_p 0.8", {.temperature = 0.7f, .topK = 20, .topP = 0.8f});
     measure("top_k 40, top_p 0.95, min_p 0.05",
             {.temperature = 0.8f, .topK = 40, .topP = 0.95f, .minP = 0.05f});
+    measureOn(flat, "flat: temperature 1.5, top_p 0.95", {.temperature = 1.5f, .topP = 0.95f});
+    measureOn(flat, "flat: temperature 1.5, typical_p 0.95", {.temperature = 1.5f, .typicalP = 0.95f});
 }
 
 }  // namespace
