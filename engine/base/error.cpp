@@ -120,6 +120,10 @@ constexpr Row kRows[] = {
      "{file}: {field}: {0}; these golden files belong to another model"},
     {Code::FileChanged, "file_changed", "{file}: changed on disk while it was being read; load it again"},
     {Code::UnsupportedOption, "unsupported_option", "{file: }{field}: {0} is not supported; {1}"},
+    {Code::NotAnAdapter, "not_an_adapter",
+     "{file}: is not an adapter ({0}); give a PEFT folder or a GGUF file of the type adapter"},
+    {Code::AdapterMismatch, "adapter_mismatch",
+     "{file}: {field}: {0}; this adapter was made for another model"},
     {Code::Internal, "internal", "{file: }{field: }internal error: {0}; please report it"},
 };
 

@@ -86,6 +86,9 @@ enum class Code : uint16_t {
     GoldenMismatch,
     FileChanged,
     UnsupportedOption,
+    // adapters
+    NotAnAdapter,
+    AdapterMismatch,
     Internal,
 };
 

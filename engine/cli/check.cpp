@@ -23,7 +23,7 @@ constexpr std::string_view kKeys[] = {"threads", "kernels", "kv-memory", "contex
 
 struct Options {
     std::string model;
-    std::string golden;
+    std::string golden, adapter;
     std::map<std::string, std::string> flags;  ///< of kKeys
     std::string activations, kv;
     bool production = false;
@@ -35,6 +35,9 @@ struct Options {
 void print(const offline::CheckReport& report) {
     std::printf("model         %s\n", report.model.c_str());
     std::printf("mode          %s, kernels %s\n", report.mode.c_str(), report.kernels.c_str());
+    if (!report.adapter.empty())
+        std::printf("adapter       %s: %u pairs, %u matrices adapted\n", report.adapter.c_str(),
+                    report.adapted.pairs, report.adapted.matrices);
     std::printf("prompts       %u, %u of %u tokenized as the golden file says\n", report.prompts,
                 report.tokensAgree, report.tokensTotal);
     std::printf("logits        largest error %.3g (at most %g)\n", report.maxLogitError,
@@ -86,6 +89,8 @@ int check(const Options& options) {
     if (options.production && !options.kv.empty())
         return fail(
             {base::Code::BadArgument, "", "--production", {"stores keys and values as f16; leave --kv out"}});
+    if (options.production && !options.adapter.empty())
+        return fail({base::Code::BadArgument, "", "--adapter", {"goes without --production"}});
     if (!options.production && !options.text.empty())
         return fail({base::Code::BadArgument, "", "--text", {"goes with --production"}});
     offline::CheckOptions request;
@@ -97,6 +102,7 @@ int check(const Options& options) {
     if (!numerics.ok()) return fail(numerics.error());
     request.model = *path;
     request.golden = options.golden;
+    request.adapter = options.adapter;
     request.load = *numerics;
     request.threads = configured->threads;
     request.context = configured->context;
@@ -123,8 +129,12 @@ int check(const Options& options) {
 Run declareCheck(CLI::App& app) {
     auto options = std::make_shared<Options>();
     app.add_option("model", options->model, "A folder (its safetensors) or a GGUF file")->required();
-    app.add_option("--golden", options->golden,
-                   "Folder of golden.json and golden.safetensors; the model's own without it");
+    app.add_option(
+        "--golden", options->golden,
+        "Folder of golden.json and golden.safetensors; the adapter's or the model's own without it");
+    app.add_option(
+        "--adapter", options->adapter,
+        "A LoRA adapter for all prompts: PEFT's folder or a GGUF file, with golden files beside it");
     app.add_option("--activations", options->activations, "exact (float32), auto, bf16, int8 or int8x2");
     app.add_option("--kv", options->kv, "Type of stored keys and values: f32 or f16");
     app.add_flag(

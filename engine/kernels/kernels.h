@@ -183,13 +183,11 @@ struct CombineArgs {
 };
 
 /// y[r] += scale * B (A x[r]) for a run of rows: an adapter's place in a projection.
-struct LowRankArgs {
-    MatrixView a, b;  ///< A [rank][cols of x], B [cols of y][rank]
+struct LowRankGroup {
+    MatrixView a, b;  ///< A [rank][inputs]; B transposed, [rank][outputs]; float formats, plain
     float scale = 1;
     uint32_t firstRow = 0, rows = 0;
     uint32_t xColumn = 0, yColumn = 0;
-    ConstRows x;
-    Rows y;
 };
 
 /// What scratch has to reach for.
@@ -235,7 +233,8 @@ struct Kernels {
     /// to[rows[i]] = from[i]: back to (row, slot) order.
     void (*scatter)(Launch& launch, ConstRows from, std::span<const uint32_t> rows, Rows to);
     void (*combine)(Launch& launch, const CombineArgs& args);
-    void (*lowRank)(Launch& launch, const LowRankArgs& args);
+    /// Groups that write the same values add in their order; y overlaps no x.
+    void (*lowRank)(Launch& launch, std::span<const LowRankGroup> groups, ConstRows x, Rows y);
 };
 
 /// Every row that was built, best first; `reference` is always the last.

@@ -2,9 +2,9 @@
 #include <cmath>
 #include <iterator>
 
+#include "engine/formats/json_fields.h"
 #include "engine/model/config.h"
 #include "engine/model/config_limits.h"
-#include "engine/model/json_fields.h"
 #include "engine/model/rope.h"
 
 namespace conclave::engine::model {
@@ -13,6 +13,7 @@ namespace {
 using base::Code;
 using base::Error;
 using base::Result;
+using formats::JsonFields;
 using kernels::RouteRule;
 using nlohmann::json;
 using Scaling = RopeConfig::Scaling;

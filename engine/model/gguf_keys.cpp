@@ -4,7 +4,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "engine/model/json_fields.h"
+#include "engine/formats/json_fields.h"
 #include "engine/model/rope.h"
 
 namespace conclave::engine::model {
@@ -16,6 +16,7 @@ using base::Result;
 using formats::GgufMetadata;
 using formats::GgufScalar;
 using formats::HfFolder;
+using formats::JsonFields;
 
 struct Architecture {
     std::string_view modelType;  ///< of config.json

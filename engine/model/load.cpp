@@ -97,9 +97,35 @@ void listRows(Running& m, const Step& step) {
     }
 }
 
+/// The rows of the step that are adapted; neighbours with one and the same adapter make one run.
+void listAdapters(Running& m, const Step& step) {
+    std::vector<AdapterRows>& runs = m.buffers.adapterRows;
+    runs.clear();
+    uint32_t row = 0;
+    for (const Slice& slice : step.slices) {
+        const auto rows = static_cast<uint32_t>(slice.tokens.size());
+        const uint32_t before =
+            slice.adaptedFrom > slice.start ? std::min(rows, slice.adaptedFrom - slice.start) : 0;
+        const uint32_t first = row + before;
+        row += rows;
+        if (first == row) continue;
+        for (const AdapterUse& use : slice.adapters) {
+            AdapterRows* last = runs.empty() ? nullptr : &runs.back();
+            const bool goesOn = slice.adapters.size() == 1 && last != nullptr &&
+                                last->adapter == use.adapter && last->strength == use.strength &&
+                                last->firstRow + last->rows == first;
+            if (goesOn)
+                last->rows += row - first;
+            else if (use.strength != 0)
+                runs.push_back({use.adapter, use.strength, first, row - first});
+        }
+    }
+}
+
 StepOutcome runStep(Running& m, Step& step, platform::Team& team) {
     CONCLAVE_CHECK(team.size() <= m.buffers.threads);
     listRows(m, step);
+    listAdapters(m, step);
     Pass pass{.config = m.config,
               .kernels = *m.kernels,
               .weights = m.weights,
@@ -109,7 +135,7 @@ StepOutcome runStep(Running& m, Step& step, platform::Team& team) {
               .step = step,
               .launch = {&team, m.buffers.scratch, m.buffers.scratchBytes},
               .rows = static_cast<uint32_t>(m.buffers.tokens.size()),
-              .adapters = {}};
+              .adapters = m.buffers.adapterRows};
     step.logits.clear();
     if (pass.rows == 0) return StepOutcome::Done;
     const Timed timed(pass, &StepTimes::all);
@@ -168,6 +194,10 @@ Result<std::shared_ptr<const Model>> load(ModelConfig config, const TensorDirect
                  config.layers * kernels::kPagePositions * kvBytesPerPosition(config, options.kv)};
     model->numericsId = numericsIdOf(options);
     model->footprint = footprintOf(plan, list.roles(), activations, config);
+    model->matrices = {naming, family.names, {}};
+    for (size_t i = 0; i < plan.places.size(); ++i)
+        model->matrices.matrices.push_back({list.roles()[i], list.layers()[i], plan.places[i].matrices,
+                                            plan.places[i].rows, plan.places[i].cols});
     model->footprint.kvBytes = model->kv.pageBytes / kernels::kPagePositions;
     model->maxRows = options.maxRows;
     const std::vector<double> frequencies = inverseFrequencies(config.rope);

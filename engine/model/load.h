@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "engine/model/model.h"
 
@@ -11,6 +12,9 @@ namespace conclave::engine::model {
 /// What products are rounded to. Exact is float32 everywhere and the default of `check`; Preferred asks the
 /// kernels row for each format, and rounds less in small models (rounding.h).
 enum class ActivationChoice : uint8_t { Exact, Preferred, BF16, Int8, Int8x2 };
+
+/// "f32", "preferred", "bf16", "int8", "int8x2".
+std::string_view nameOf(ActivationChoice choice);
 
 struct LoadOptions {
     const kernels::Kernels* kernels = nullptr;  ///< null = the best row

@@ -13,6 +13,7 @@
 #include "engine/base/result.h"
 #include "engine/kernels/kernels.h"
 #include "engine/model/config.h"
+#include "engine/model/matrix_table.h"
 #include "engine/model/route_trace.h"
 #include "engine/platform/team.h"
 
@@ -25,13 +26,23 @@ struct KvLayout {
     size_t pageBytes = 0;
 };
 
+struct Adapter;
+
+/// An adapter at work on a sequence.
+struct AdapterUse {
+    const Adapter* adapter = nullptr;
+    float strength = 1;  ///< times its own scale
+};
+
 /// Consecutive new positions of one sequence.
 struct Slice {
     std::span<const base::TokenId> tokens;
     uint32_t start = 0;  ///< absolute position of tokens[0]; all before it are stored in the pages
     std::span<std::byte* const> pages;  ///< covers positions 0 … start + tokens.size() - 1; 64-byte aligned
     enum class Logits : uint8_t { None, Last, All } logits = Logits::Last;
-    RouteTrace* trace = nullptr;  ///< optional
+    RouteTrace* trace = nullptr;             ///< optional
+    std::span<const AdapterUse> adapters{};  ///< add in this order
+    uint32_t adaptedFrom = 0;                ///< absolute position from which on they work
 };
 
 /// Where the time of steps went, in nanoseconds of the thread that runs them; steps add to it.
@@ -77,6 +88,7 @@ struct Model {
     /// key.
     std::string numericsId;
     Footprint footprint;
+    MatrixTable matrices;    ///< what an adapter may adapt
     uint32_t maxRows = 512;  ///< most rows (tokens of all slices together) in one step
     std::function<StepOutcome(Step& step, platform::Team& team)> forward;
 };

@@ -23,21 +23,19 @@ std::pair<uint32_t, uint32_t> rowsIn(const Part& part, const AdapterRows& group)
     return {at(group.firstRow), at(end)};
 }
 
-void addAdapter(Pass& pass, const AdapterRows& group, const Part& part, MatrixId id, kernels::ConstRows x,
-                kernels::Rows y) {
-    const auto found = group.adapter->factors.find({id, part.matrix});
+/// What `group` adds to `part`, where it does.
+void listAdapter(Pass& pass, const AdapterRows& group, const Part& part, MatrixId id) {
+    const LowRank* factors = group.adapter->find(id, part.matrix);
+    if (factors == nullptr) return;
     const auto [first, last] = rowsIn(part, group);
-    if (found == group.adapter->factors.end() || first == last) return;
-    const LowRank& factors = found->second;
-    pass.kernels.lowRank(pass.launch, {.a = factors.a,
-                                       .b = factors.b,
-                                       .scale = factors.scale,
-                                       .firstRow = first,
-                                       .rows = last - first,
-                                       .xColumn = part.xColumn,
-                                       .yColumn = part.yColumn,
-                                       .x = x,
-                                       .y = y});
+    if (first == last) return;
+    pass.buffers.lowRankGroups.push_back({.a = factors->a,
+                                          .b = factors->b,
+                                          .scale = factors->scale * group.strength,
+                                          .firstRow = first,
+                                          .rows = last - first,
+                                          .xColumn = part.xColumn,
+                                          .yColumn = part.yColumn});
 }
 
 }  // namespace
@@ -57,9 +55,13 @@ void project(Pass& pass, std::span<const Part> parts, MatrixId id, kernels::Cons
                           .yColumn = part.yColumn});
     }
     pass.kernels.matmul(pass.launch, groups, x, y, pass.activations[static_cast<size_t>(id)]);
+    if (pass.adapters.empty()) return;
+    pass.buffers.lowRankGroups.clear();
     for (const AdapterRows& group : pass.adapters)
         for (const Part& part : parts)
-            addAdapter(pass, group, part, id, x, y);
+            listAdapter(pass, group, part, id);
+    if (!pass.buffers.lowRankGroups.empty())
+        pass.kernels.lowRank(pass.launch, pass.buffers.lowRankGroups, x, y);
 }
 
 void project(Pass& pass, MatrixId id, kernels::ConstRows x, kernels::Rows y) {

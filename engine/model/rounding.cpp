@@ -45,10 +45,13 @@ std::vector<kernels::Activation> roundingsOf(ActivationChoice choice, const kern
     return roundings;
 }
 
+std::string_view nameOf(ActivationChoice choice) {
+    constexpr std::string_view kNames[] = {"f32", "preferred", "bf16", "int8", "int8x2"};
+    return kNames[static_cast<size_t>(choice)];
+}
+
 std::string numericsIdOf(const LoadOptions& options) {
-    constexpr std::string_view kChoices[] = {"f32", "preferred", "bf16", "int8", "int8x2"};
-    return std::string(options.kernels->family) + "/" +
-           std::string(kChoices[static_cast<size_t>(options.activations)]) + "/" +
+    return std::string(options.kernels->family) + "/" + std::string(nameOf(options.activations)) + "/" +
            (options.kv == kernels::KvType::F32 ? "f32" : "f16") + "/" +
            std::to_string(kernels::kNumericsVersion);
 }

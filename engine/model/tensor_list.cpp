@@ -45,7 +45,8 @@ Format TensorList::storedFormat(const std::string& name) const {
     return tensor == nullptr ? Format::F32 : tensor->format;
 }
 
-uint32_t TensorList::add(Role role, Request request) {
+uint32_t TensorList::add(Role role, uint32_t layer, Request request) {
+    layers_.push_back(layer);
     roles_.push_back(role);
     requests_.push_back(std::move(request));
     return static_cast<uint32_t>(requests_.size() - 1);
@@ -58,7 +59,7 @@ MatrixId TensorList::matrix(Role role, uint32_t layer, uint32_t rows, uint32_t c
     request.shape = {rows, cols};
     request.rows = rows;
     request.cols = cols;
-    return MatrixId{add(role, std::move(request))};
+    return MatrixId{add(role, layer, std::move(request))};
 }
 
 MatrixId TensorList::experts(Role role, uint32_t layer, uint32_t count, uint32_t rows, uint32_t cols) {
@@ -76,7 +77,7 @@ MatrixId TensorList::experts(Role role, uint32_t layer, uint32_t count, uint32_t
             request.tensors.push_back(fillName(name, layer, expert));
     }
     request.purpose = purposeOf(request.tensors[0], "");
-    return MatrixId{add(role, std::move(request))};
+    return MatrixId{add(role, layer, std::move(request))};
 }
 
 VectorId TensorList::vector(Role role, uint32_t layer, uint32_t size) {
@@ -87,7 +88,7 @@ VectorId TensorList::vector(Role role, uint32_t layer, uint32_t size) {
     request.rows = 1;
     request.cols = size;
     request.keep = Keep::Converted;
-    return VectorId{add(role, std::move(request))};
+    return VectorId{add(role, layer, std::move(request))};
 }
 
 VectorId TensorList::optionalVector(Role role, uint32_t layer, uint32_t size, bool required) {
@@ -104,7 +105,7 @@ MatrixId TensorList::headMatrices(Role role, uint32_t layer, uint32_t heads, uin
     request.cols = cols;
     request.keep = Keep::Converted;
     request.target = fitting(absorbed_(storedFormat(request.tensors[0])), cols);
-    return MatrixId{add(role, std::move(request))};
+    return MatrixId{add(role, layer, std::move(request))};
 }
 
 TensorList::Halves TensorList::latentHalves(uint32_t layer, uint32_t heads, uint32_t nope, uint32_t value,
@@ -131,8 +132,8 @@ TensorList::Halves TensorList::latentHalves(uint32_t layer, uint32_t heads, uint
     values.target = fitting(kept, rank);
     values.first = nope;
     values.count = value;
-    return {MatrixId{add(Role::LatentKey, std::move(key))},
-            MatrixId{add(Role::LatentValue, std::move(values))}};
+    return {MatrixId{add(Role::LatentKey, layer, std::move(key))},
+            MatrixId{add(Role::LatentValue, layer, std::move(values))}};
 }
 
 }  // namespace conclave::engine::model

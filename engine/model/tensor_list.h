@@ -48,12 +48,14 @@ class TensorList {
     /// Everything declared so far, by id.
     const std::vector<residency::Request>& requests() const { return requests_; }
     const std::vector<Role>& roles() const { return roles_; }
+    /// The layer of each; 0 for what lies in none.
+    const std::vector<uint32_t>& layers() const { return layers_; }
 
   private:
     /// The alternative of this role that the file has, else the first that the naming knows.
     std::string_view pattern(Role role, uint32_t layer) const;
     quant::Format storedFormat(const std::string& name) const;
-    uint32_t add(Role role, residency::Request request);
+    uint32_t add(Role role, uint32_t layer, residency::Request request);
     MatrixId headMatrices(Role role, uint32_t layer, uint32_t heads, uint32_t rows, uint32_t cols);
 
     const formats::TensorDirectory& tensors_;
@@ -62,6 +64,7 @@ class TensorList {
     quant::Format (*absorbed_)(quant::Format);
     std::vector<residency::Request> requests_;
     std::vector<Role> roles_;
+    std::vector<uint32_t> layers_;
 };
 
 }  // namespace conclave::engine::model

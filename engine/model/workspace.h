@@ -6,6 +6,7 @@
 #include "engine/base/ids.h"
 #include "engine/base/result.h"
 #include "engine/kernels/kernels.h"
+#include "engine/model/adapter.h"
 #include "engine/model/config.h"
 #include "engine/platform/memory.h"
 
@@ -65,6 +66,8 @@ struct Workspace {
     std::vector<kernels::RowPlace> places;  // [rows]
     std::vector<Part> parts;                // of the projection at hand
     std::vector<kernels::MatmulGroup> groups;
+    std::vector<kernels::LowRankGroup> lowRankGroups;
+    std::vector<AdapterRows> adapterRows;  // of the step
 
   private:
     platform::Memory memory_;

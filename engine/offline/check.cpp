@@ -120,10 +120,13 @@ TokenId best(std::span<const float> logits) {
     return TokenId{static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin())};
 }
 
-Result<void> runPrompt(const model::Model& model, platform::Team& team, const GoldenPrompt& prompt,
-                       CheckReport& report) {
+Result<void> runPrompt(const model::Model& model, const model::Adapter* adapter, platform::Team& team,
+                       const GoldenPrompt& prompt, CheckReport& report) {
     const uint32_t vocabulary = model.config.vocabulary;
-    CONCLAVE_TRY(Runner runner, Runner::make(model, team, prompt.ids.size() + prompt.greedy.size()));
+    std::vector<model::AdapterUse> uses;
+    if (adapter != nullptr) uses.push_back({adapter});
+    CONCLAVE_TRY(Runner runner,
+                 Runner::make(model, team, prompt.ids.size() + prompt.greedy.size(), std::move(uses)));
     std::vector<float> logits;
     for (size_t first = 0; first < prompt.ids.size(); first += model.maxRows) {
         const size_t count = std::min<size_t>(model.maxRows, prompt.ids.size() - first);
@@ -168,10 +171,9 @@ bool sameTokens(const text::Tokenizer& tokenizer, const GoldenPrompt& prompt) {
 }
 
 std::string modeOf(const model::LoadOptions& load) {
-    constexpr const char* kActivations[] = {"f32", "preferred", "bf16", "int8"};
     const bool f32 = load.kv == kernels::KvType::F32;
     if (load.activations == model::ActivationChoice::Exact && f32) return "exact";
-    return std::string(kActivations[static_cast<size_t>(load.activations)]) + (f32 ? "/f32" : "/f16");
+    return std::string(model::nameOf(load.activations)) + (f32 ? "/f32" : "/f16");
 }
 
 }  // namespace
@@ -186,7 +188,13 @@ Result<CheckReport> check(const CheckOptions& options) {
     }
     CONCLAVE_TRY(const Opened opened, open(chosen));
     const model::Model& model = *opened.model;
-    CONCLAVE_TRY(const Golden golden, readGolden(goldenFolder(options.golden, options.model), model.config));
+    std::shared_ptr<const model::Adapter> adapter;
+    if (!options.adapter.empty()) {
+        CONCLAVE_TRY(const formats::AdapterFile file, formats::openAdapter(options.adapter));
+        CONCLAVE_TRY(adapter, model::loadAdapter(file, model));
+    }
+    const std::string& beside = adapter ? options.adapter : options.model;
+    CONCLAVE_TRY(const Golden golden, readGolden(goldenFolder(options.golden, beside), model.config));
 
     CONCLAVE_TRY_VOID(checkFits(golden, model, options));
 
@@ -194,11 +202,13 @@ Result<CheckReport> check(const CheckOptions& options) {
     report.model = options.model;
     report.mode = modeOf(options.load);
     report.kernels = std::string(chosen.load.kernels->name);
+    report.adapter = options.adapter;
+    if (adapter) report.adapted = adapter->counts;
     report.warnings = model.config.warnings;
     platform::Team team(options.threads > 0 ? options.threads : platform::defaultThreads());
     for (const GoldenPrompt& prompt : golden.prompts) {
         if (options.progress) options.progress("check prompts", report.prompts, golden.prompts.size());
-        CONCLAVE_TRY_VOID(runPrompt(model, team, prompt, report));
+        CONCLAVE_TRY_VOID(runPrompt(model, adapter.get(), team, prompt, report));
         ++report.prompts;
         if (opened.tokenizer) {
             ++report.tokensTotal;
@@ -215,18 +225,24 @@ Result<CheckReport> check(const CheckOptions& options) {
 }
 
 nlohmann::json toJson(const CheckReport& report) {
-    return {{"model", report.model},
-            {"mode", report.mode},
-            {"kernels", report.kernels},
-            {"prompts", report.prompts},
-            {"max_logit_error", std::isfinite(report.maxLogitError) ? nlohmann::json(report.maxLogitError)
-                                                                    : nlohmann::json(nullptr)},
-            {"routing_agree", report.routingAgree},
-            {"routing_forced", report.routingForced},
-            {"routing_total", report.routingTotal},
-            {"greedy_agree", report.greedyAgree},
-            {"greedy_total", report.greedyTotal},
-            {"pass", report.pass}};
+    nlohmann::json out{{"model", report.model},
+                       {"mode", report.mode},
+                       {"kernels", report.kernels},
+                       {"prompts", report.prompts},
+                       {"max_logit_error", std::isfinite(report.maxLogitError)
+                                               ? nlohmann::json(report.maxLogitError)
+                                               : nlohmann::json(nullptr)},
+                       {"routing_agree", report.routingAgree},
+                       {"routing_forced", report.routingForced},
+                       {"routing_total", report.routingTotal},
+                       {"greedy_agree", report.greedyAgree},
+                       {"greedy_total", report.greedyTotal},
+                       {"pass", report.pass}};
+    if (report.adapter.empty()) return out;
+    out["adapter"] = report.adapter;
+    out["adapter_pairs"] = report.adapted.pairs;
+    out["adapter_matrices"] = report.adapted.matrices;
+    return out;
 }
 
 }  // namespace conclave::engine::offline

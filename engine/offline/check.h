@@ -7,13 +7,16 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/model/adapter.h"
 #include "engine/model/load.h"
 
 namespace conclave::engine::offline {
 
 struct CheckOptions {
-    std::string model;          ///< a folder means its safetensors, a file means itself
-    std::string golden{};       ///< folder of golden.json and golden.safetensors; empty = the model's folder
+    std::string model;      ///< a folder means its safetensors, a file means itself
+    std::string adapter{};  ///< PEFT folder or GGUF file that adapts every row; empty = none
+    /// Folder of golden.json and golden.safetensors; empty = the adapter's, or the model's without one.
+    std::string golden{};
     model::LoadOptions load{};  ///< kernels, activations, kv; exact by default
     size_t threads = 0;         ///< 0 = the default team
     uint32_t context = 0;  ///< most positions of a prompt and its greedy tokens; 0 = as many as there are
@@ -27,6 +30,8 @@ struct CheckReport {
     std::string model;
     std::string mode;     ///< "exact", else activations and KV type: "int8/f16"
     std::string kernels;  ///< row
+    std::string adapter;  ///< path; empty = none
+    model::AdapterCounts adapted;
     uint32_t prompts = 0;
     double maxLogitError = 0;  ///< infinity where a logit is not a number
     /// Choices of experts (a row of a layer) whose stored margin is clear, and how many of them are the same
@@ -52,8 +57,8 @@ inline constexpr double kClearGap = 1e-3;  ///< of a greedy step; a run is compa
 /// input that cannot be compared, and golden prompts that `context` or `kvBytes` do not hold.
 base::Result<CheckReport> check(const CheckOptions& options);
 
-/// model mode kernels prompts max_logit_error routing_agree routing_forced routing_total greedy_agree
-/// greedy_total pass; an error that is not a number is null.
+/// model mode kernels [adapter adapter_pairs adapter_matrices] prompts max_logit_error routing_agree
+/// routing_forced routing_total greedy_agree greedy_total pass; an error that is not a number is null.
 nlohmann::json toJson(const CheckReport& report);
 
 }  // namespace conclave::engine::offline

@@ -2,14 +2,14 @@
 
 #include <string>
 
-#include "engine/model/json_fields.h"
+#include "engine/formats/json_fields.h"
 
 namespace conclave::engine::offline {
 
 using base::Result;
 using formats::GgufScalar;
 using formats::HfFolder;
-using model::JsonFields;
+using formats::JsonFields;
 
 Result<Metadata> samplingKeys(const HfFolder& folder) {
     Metadata out;

@@ -16,8 +16,10 @@ namespace conclave::engine::offline {
 /// One sequence on pages of its own, fed a run of tokens at a time. The model and the team must outlive it.
 class Runner {
   public:
-    /// Room for so many positions. Errors: OutOfMemory.
-    static base::Result<Runner> make(const model::Model& model, platform::Team& team, size_t positions);
+    /// Room for so many positions; every row is adapted by `adapters`, which must outlive it too. Errors:
+    /// OutOfMemory.
+    static base::Result<Runner> make(const model::Model& model, platform::Team& team, size_t positions,
+                                     std::vector<model::AdapterUse> adapters = {});
 
     static size_t pagesFor(size_t positions) {
         return (positions + kernels::kPagePositions - 1) / kernels::kPagePositions;
@@ -28,12 +30,14 @@ class Runner {
                             model::RouteTrace* trace);
 
   private:
-    Runner(const model::Model& model, platform::Team& team, platform::Memory memory, size_t pages);
+    Runner(const model::Model& model, platform::Team& team, platform::Memory memory, size_t pages,
+           std::vector<model::AdapterUse> adapters);
 
     const model::Model& model_;
     platform::Team& team_;
     platform::Memory memory_;
     std::vector<std::byte*> pages_;
+    std::vector<model::AdapterUse> adapters_;
     uint32_t position_ = 0;
 };
 

@@ -92,6 +92,9 @@ struct Loops {
     void (*gateUp)(const float* gate, const float* up, size_t count, float* y);
     void (*softmax)(const float* x, size_t count, float* out);
     void (*sigmoid)(const float* x, size_t count, float* out);
+    /// y[o] = fma(scale, u, y[o]) with u the sum over k ascending of t[k] * b[k * bStride + o].
+    void (*addLowRank)(const float* t, size_t rank, const float* b, size_t bStride, size_t count, float scale,
+                       float* y);
     /// y[i] = fma(factor, x[i], y[i])
     void (*addScaled)(float factor, const float* x, size_t count, float* y);
 };

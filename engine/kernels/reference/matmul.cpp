@@ -146,41 +146,6 @@ void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Ro
     });
 }
 
-// A x goes through scratch that all workers share; both halves are the float products of matmul.
-void lowRank(Launch& launch, const LowRankArgs& args) {
-    const size_t rank = args.a.rows, widest = std::max(args.a.cols, args.b.cols);
-    const size_t shared = std::min<size_t>(args.rows, kChunkRows) * rank * sizeof(float);
-    const size_t perWorker =
-        kTileRows * aligned(widest * sizeof(float)) + kChunkRows * kTileRows * sizeof(float);
-    auto* middle = reinterpret_cast<float*>(launch.scratch);
-    for (size_t r = 0; r < args.rows; r += kChunkRows) {
-        const size_t rows = std::min<size_t>(kChunkRows, args.rows - r), first = args.firstRow + r;
-        overWorkers(launch, rows * rank * args.a.cols, [&](size_t worker, size_t workers) {
-            auto* tile = reinterpret_cast<float*>(workerScratch(launch, shared, perWorker, worker));
-            const platform::Range range = platform::share(rank, worker, workers);
-            for (size_t k = range.begin; k < range.end; k += kTileRows) {
-                const size_t count = std::min(kTileRows, range.end - k);
-                const FloatRows a = floatRows(args.a, k, count, tile);
-                loops().multiply(a.data, a.stride, count, args.x.row(first) + args.xColumn, args.x.stride,
-                                 rows, args.a.cols, middle + k, rank);
-            }
-        });
-        overWorkers(launch, rows * rank * args.b.rows, [&](size_t worker, size_t workers) {
-            auto* products = reinterpret_cast<float*>(workerScratch(launch, shared, perWorker, worker));
-            float* tile = products + kChunkRows * kTileRows;
-            const platform::Range range = platform::share(args.b.rows, worker, workers, 4);
-            for (size_t o = range.begin; o < range.end; o += kTileRows) {
-                const size_t count = std::min(kTileRows, range.end - o);
-                const FloatRows b = floatRows(args.b, o, count, tile);
-                loops().multiply(b.data, b.stride, count, middle, rank, rows, rank, products, kTileRows);
-                for (size_t i = 0; i < rows; ++i)
-                    loops().addScaled(args.scale, products + i * kTileRows, count,
-                                      args.y.row(first + i) + args.yColumn + o);
-            }
-        });
-    }
-}
-
 size_t scratchBytes(const ScratchShape& shape) {
     // Shared: the middle of lowRank. A worker: a tile and a chunk (matmul, lowRank), or a few rows of scores
     // (routing).

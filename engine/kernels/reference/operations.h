@@ -22,7 +22,7 @@ void route(Launch& launch, const RouteArgs& args);
 void gather(Launch& launch, ConstRows from, std::span<const uint32_t> rows, Rows to);
 void scatter(Launch& launch, ConstRows from, std::span<const uint32_t> rows, Rows to);
 void combine(Launch& launch, const CombineArgs& args);
-void lowRank(Launch& launch, const LowRankArgs& args);
+void lowRank(Launch& launch, std::span<const LowRankGroup> groups, ConstRows x, Rows y);
 
 size_t scratchBytes(const ScratchShape& shape);
 size_t attendScratchBytes(const ScratchShape& shape);

@@ -127,9 +127,12 @@ void addRows(Cases& cases, Random& random) {
                      .cols = cols,
                      .stride = cols * 4,
                      .data = reinterpret_cast<const std::byte*>(x->row(0))};
-        MatrixView b{
-            .rows = cols, .cols = 8, .stride = 32, .data = reinterpret_cast<const std::byte*>(y->row(0))};
-        row.lowRank(launch, {a, b, 0.5f, 0, rows, 0, 0, x->view(), out.view()});
+        MatrixView b{.rows = 8,
+                     .cols = cols,
+                     .stride = cols * 4,
+                     .data = reinterpret_cast<const std::byte*>(y->row(0))};
+        const LowRankGroup group{a, b, 0.5f, 0, rows, 0, 0};
+        row.lowRank(launch, {&group, 1}, x->view(), out.view());
     });
 }
 

@@ -178,41 +178,61 @@ TEST_P(Matmul, NumbersThatAreNotFiniteReachTheOutput) {
     }
 }
 
-TEST_P(Matmul, LowRankAddsBothHalves) {
+/// y after one group, value by value.
+void addByHand(const LowRankGroup& group, const Weights& a, const Weights& b, const Floats& x, Floats& y) {
+    for (size_t r = group.firstRow; r < group.firstRow + group.rows; ++r) {
+        std::vector<float> middle(group.a.rows), sum(group.b.cols, 0.0f);
+        for (size_t k = 0; k < middle.size(); ++k) {
+            middle[k] = laneProduct(a.decoded(k).data(), x.row(r) + group.xColumn, group.a.cols);
+            const auto row = b.decoded(k);
+            for (size_t o = 0; o < sum.size(); ++o)
+                sum[o] = std::fma(middle[k], row[o], sum[o]);
+        }
+        for (size_t o = 0; o < sum.size(); ++o)
+            y.row(r)[group.yColumn + o] = std::fma(group.scale, sum[o], y.row(r)[group.yColumn + o]);
+    }
+}
+
+TEST_P(Matmul, LowRankAddsBothHalvesOfEveryGroup) {
     Random random(9);
-    for (const Format format : {Format::F32, Format::BF16, Format::Q8_0}) {
-        const uint32_t rank = 32, in = 160, out = 83, rows = 70;
-        const Weights a(random, format, rank, in), b(random, format, out, rank);
+    for (const Format format : {Format::F32, Format::BF16, Format::F16}) {
+        const uint32_t in = 160, out = 83, rows = 300;
+        const Weights a(random, format, 32, in), b(random, format, 32, out), smallA(random, format, 3, in),
+            smallB(random, format, 3, out);
         const Floats x = Floats::random(random, rows + 2, in + 8);
         const Floats before = Floats::random(random, rows + 2, out + 5);
-        Floats y = before, alone = before;
-        LowRankArgs args{.a = a.view,
-                         .b = b.view,
-                         .scale = 0.7f,
-                         .firstRow = 1,
-                         .rows = rows,
-                         .xColumn = 8,
-                         .yColumn = 5,
-                         .x = x.view(),
-                         .y = y.view()};
-        Workplace place(row, 3, rows, in + 8);
-        row.lowRank(place.launch(), args);
-        args.y = alone.view();
-        for (args.rows = 1; args.firstRow < rows + 1; ++args.firstRow)
-            row.lowRank(place.launch(), args);
-        EXPECT_EQ(0u, differentBits(y, alone));
-        for (size_t r = 0; r < rows + 2; ++r) {
-            std::vector<float> middle(rank);
-            for (size_t k = 0; k < rank; ++k)
-                middle[k] = laneProduct(a.decoded(k).data(), x.row(r) + 8, in);
-            for (size_t c = 0; c < out + 5; ++c) {
-                float want = before.row(r)[c];
-                if (r >= 1 && r <= rows && c >= 5)
-                    want = std::fma(0.7f, laneProduct(b.decoded(c - 5).data(), middle.data(), rank), want);
-                ASSERT_EQ(want, y.row(r)[c]) << r << ' ' << c;
+        Floats y = before, alone = before, want = before;
+        // The second adds to rows of the first, beyond what one batch holds.
+        const std::vector<LowRankGroup> groups{{a.view, b.view, 0.7f, 1, rows, 8, 5},
+                                               {smallA.view, smallB.view, -1.5f, 200, 100, 3, 2}};
+        Workplace place(row, 3, rows + 2, in + 8);
+        row.lowRank(place.launch(), groups, x.view(), y.view());
+        for (LowRankGroup group : groups)
+            for (const uint32_t end = group.firstRow + group.rows; group.firstRow < end; ++group.firstRow) {
+                group.rows = 1;
+                row.lowRank(place.launch(), {&group, 1}, x.view(), alone.view());
             }
-        }
+        EXPECT_EQ(0u, differentBits(y, alone));
+        addByHand(groups[0], a, b, x, want);
+        addByHand(groups[1], smallA, smallB, x, want);
+        EXPECT_EQ(0u, differentBits(y, want)) << quant::info(format).name;
     }
+}
+
+TEST_P(Matmul, LowRankOfManySmallGroups) {
+    Random random(10);
+    const uint32_t in = 64, out = 48, rows = 300;
+    const Weights a(random, Format::BF16, 2, in), b(random, Format::BF16, 2, out);
+    const Floats x = Floats::random(random, rows, in);
+    Floats y = Floats::random(random, rows, out), want = y;
+    std::vector<LowRankGroup> groups;
+    for (uint32_t r = 0; r < rows; ++r)
+        groups.push_back({a.view, b.view, static_cast<float>(r), r, 1, 0, 0});
+    Workplace place(row, 2, rows, in);
+    row.lowRank(place.launch(), groups, x.view(), y.view());
+    for (const LowRankGroup& group : groups)
+        addByHand(group, a, b, x, want);
+    EXPECT_EQ(0u, differentBits(y, want));
 }
 
 INSTANTIATE_TEST_SUITE_P(Rows, Matmul, testing::ValuesIn(runnableKernels()), nameOf);

@@ -83,8 +83,8 @@ TEST_F(Project, PartsTakeTheirRowsAndTheirMatrix) {
 
 TEST_F(Project, AdaptersAreAddedToTheirRowsOnly) {
     Adapter adapter;
-    adapter.factors[{MatrixId{0}, 0}] = {view(a, 1, 2), view(b, 3, 1), 2};
-    const AdapterRows group[] = {{&adapter, 1, 2}};
+    adapter.factors = {{{view(a, 1, 2), view(b, 1, 3), 4}}};
+    const AdapterRows group[] = {{&adapter, 0.5f, 1, 2}};
     Pass p = pass(group);
     project(p, MatrixId{0}, in(), out());
     // rows 1 and 2 gain 2 * (1, 10, 100) * the sum of their input, 7 and 11
@@ -94,8 +94,8 @@ TEST_F(Project, AdaptersAreAddedToTheirRowsOnly) {
 
 TEST_F(Project, SortedRowsFindTheirAdapterByTheStepsRow) {
     Adapter adapter;
-    adapter.factors[{MatrixId{0}, 1}] = {view(a, 1, 2), view(b, 3, 1), 1};
-    const AdapterRows group[] = {{&adapter, 2, 5}};  // rows 2 to 6 of the step
+    adapter.factors = {{{}, {view(a, 1, 2), view(b, 1, 3), 1}}};
+    const AdapterRows group[] = {{&adapter, 1, 2, 5}};  // rows 2 to 6 of the step
     Pass p = pass(group);
     const uint32_t stepRows[] = {4, 9, 0,
                                  3};  // rows of x sorted by expert: two of the first, two of the second
@@ -108,8 +108,9 @@ TEST_F(Project, SortedRowsFindTheirAdapterByTheStepsRow) {
 
 TEST_F(Project, AMatrixTheAdapterDoesNotKnowStaysAsItIs) {
     Adapter adapter;
-    adapter.factors[{MatrixId{7}, 0}] = {view(a, 1, 2), view(b, 3, 1), 1};
-    const AdapterRows group[] = {{&adapter, 0, 4}};
+    adapter.factors.resize(8);
+    adapter.factors[7] = {{view(a, 1, 2), view(b, 1, 3), 1}};
+    const AdapterRows group[] = {{&adapter, 1, 0, 4}};
     Pass p = pass(group);
     project(p, MatrixId{0}, in(), out());
     EXPECT_EQ(y[0], 1);

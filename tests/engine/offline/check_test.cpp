@@ -124,6 +124,62 @@ TEST(GoldenSuite, SharedModelsWherePresent) {
     EXPECT_GE(modelsBelow(kShared).size(), 39u);
 }
 
+/// (base, adapter) for every adapter with golden files below `root`: the folder and each GGUF beside it.
+using Adapted = std::pair<std::string, std::string>;
+std::vector<Adapted> adaptersBelow(const std::string& root) {
+    std::vector<Adapted> out;
+    std::error_code missing;
+    for (fs::recursive_directory_iterator at(root, missing), end; !missing && at != end;
+         at.increment(missing)) {
+        if (at->path().filename() != "adapter_config.json") continue;
+        const fs::path adapter = at->path().parent_path(), base = adapter.parent_path().parent_path();
+        if (!fs::exists(adapter / "golden.json")) continue;
+        if (fs::exists(base / "model.safetensors")) out.emplace_back(base.string(), adapter.string());
+        for (const auto& file : fs::directory_iterator(base))
+            if (file.path().extension() == ".gguf") out.emplace_back(file.path().string(), adapter.string());
+    }
+    std::ranges::sort(out);
+    return out;
+}
+
+class AdaptedGolden : public testing::TestWithParam<Adapted> {};
+
+TEST_P(AdaptedGolden, Passes) {
+    const auto& [base, adapter] = GetParam();
+    const auto report = check({.model = base, .adapter = adapter});
+    ASSERT_TRUE(report.ok()) << base::render(report.error());
+    EXPECT_TRUE(report->pass) << toJson(*report).dump();
+    EXPECT_GE(report->adapted.matrices, report->adapted.pairs);
+    EXPECT_FALSE(check({.model = base, .golden = adapter})->pass) << "the adapter does nothing";
+}
+
+std::string adaptedName(const testing::TestParamInfo<Adapted>& info) {
+    std::string name = fs::path(info.param.second).parent_path().parent_path().filename().string() + "_" +
+                       fs::path(info.param.second).filename().string() + "_" +
+                       fs::path(info.param.first).filename().string() + "_" + std::to_string(info.index);
+    for (char& c : name)
+        if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+    return name;
+}
+INSTANTIATE_TEST_SUITE_P(Fixtures, AdaptedGolden, testing::ValuesIn(adaptersBelow(kFixtures + "/models")),
+                         adaptedName);
+
+TEST(AdaptedGoldenSuite, FindsItsAdapters) {
+    EXPECT_GE(adaptersBelow(kFixtures + "/models").size(), 15u);
+}
+
+TEST(Check, StarterAdaptersPass) {
+    const std::string starter = CONCLAVE_SOURCE_DIR "/resources/models/starter";
+    for (const char* name : {"legal", "customer-service"}) {
+        const auto report = check({.model = starter,
+                                   .adapter = starter + "/adapters/" + name,
+                                   .golden = kFixtures + "/starter/adapters/" + name});
+        ASSERT_TRUE(report.ok()) << base::render(report.error());
+        EXPECT_TRUE(report->pass) << toJson(*report).dump();
+        EXPECT_EQ(report->adapted.matrices, 42u);
+    }
+}
+
 TEST(Check, StarterPasses) {
     expectPass({.model = CONCLAVE_SOURCE_DIR "/resources/models/starter", .golden = kFixtures + "/starter"});
 }

@@ -26,6 +26,8 @@ void rope(float* x, size_t dim, const float* cosines, const float* sines, bool i
 void gateUp(const float* gate, const float* up, size_t count, float* y);
 void softmax(const float* x, size_t count, float* out);
 void sigmoidAll(const float* x, size_t count, float* out);
+void addLowRank(const float* t, size_t rank, const float* b, size_t bStride, size_t count, float scale,
+                float* y);
 void addScaled(float factor, const float* x, size_t count, float* y);
 
 extern const Loops table;

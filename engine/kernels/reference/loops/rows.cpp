@@ -48,6 +48,30 @@ void sigmoidAll(const float* x, size_t count, float* out) {
         out[i] = sigmoid(x[i]);
 }
 
+void addLowRank(const float* t, size_t rank, const float* b, size_t bStride, size_t count, float scale,
+                float* y) {
+    size_t o = 0;
+    const Lanes8 factor = broadcast8(scale);
+    for (; o + 32 <= count; o += 32) {
+        Lanes sums[2] = {};
+        for (size_t k = 0; k < rank; ++k) {
+            const Lanes8 value = broadcast8(t[k]);
+#pragma GCC unroll 2
+            for (size_t i = 0; i < 2; ++i)
+                sums[i] = fmaLanes({value, value}, loadLanes(b + k * bStride + o + 16 * i), sums[i]);
+        }
+#pragma GCC unroll 2
+        for (size_t i = 0; i < 2; ++i)
+            storeLanes(y + o + 16 * i, fmaLanes({factor, factor}, sums[i], loadLanes(y + o + 16 * i)));
+    }
+    for (; o < count; ++o) {
+        float sum = 0;
+        for (size_t k = 0; k < rank; ++k)
+            sum = __builtin_fmaf(t[k], b[k * bStride + o], sum);
+        y[o] = __builtin_fmaf(scale, sum, y[o]);
+    }
+}
+
 void addScaled(float factor, const float* x, size_t count, float* y) {
     for (size_t i = 0; i < count; ++i)
         y[i] = __builtin_fmaf(factor, x[i], y[i]);

@@ -18,6 +18,7 @@ const Loops table = {
     .gateUp = gateUp,
     .softmax = softmax,
     .sigmoid = sigmoidAll,
+    .addLowRank = addLowRank,
     .addScaled = addScaled,
 };
 

@@ -5,7 +5,7 @@
 
 #include "engine/base/result.h"
 
-namespace conclave::engine::model {
+namespace conclave::engine::formats {
 
 /// Reads the fields of one JSON object with their range. null counts as missing, as in transformers. Errors
 /// name the file and the field: MissingKey, WrongType, ValueOutOfRange.
@@ -45,4 +45,4 @@ class JsonFields {
     std::string file_, prefix_;
 };
 
-}  // namespace conclave::engine::model
+}  // namespace conclave::engine::formats

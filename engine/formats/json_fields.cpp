@@ -1,16 +1,23 @@
-#include "engine/model/json_fields.h"
+#include "engine/formats/json_fields.h"
 
 #include <cmath>
 #include <utility>
 
-#include "engine/model/config_limits.h"
-
-namespace conclave::engine::model {
+namespace conclave::engine::formats {
 
 using base::Code;
 using base::Error;
 using base::Result;
 using nlohmann::json;
+
+namespace {
+
+Error valueOutOfRange(const std::string& file, const std::string& field, const std::string& value,
+                      const std::string& range) {
+    return {Code::ValueOutOfRange, file, field, {value, range}};
+}
+
+}  // namespace
 
 const json* JsonFields::find(const char* key) const {
     const auto at = object_.find(key);
@@ -98,4 +105,4 @@ Error JsonFields::unsupported(const char* key, const std::string& what, const st
     return {Code::UnsupportedOption, file_, name(key), {what, help}};
 }
 
-}  // namespace conclave::engine::model
+}  // namespace conclave::engine::formats

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "engine/base/result.h"
+#include "engine/formats/adapter_file.h"
+
+namespace conclave::engine::formats {
+
+/// openAdapter for PEFT's folders.
+base::Result<AdapterFile> openPeftAdapter(const std::string& folder);
+
+}  // namespace conclave::engine::formats

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/formats/adapter_file.h"
+#include "engine/model/config.h"
+#include "engine/model/matrix_table.h"
+
+namespace conclave::engine::model {
+
+/// The tensors of one module of an adapter's file.
+struct AdapterPair {
+    std::string module;  ///< as the base calls it, without ".weight"
+    const formats::TensorInfo* a = nullptr;
+    const formats::TensorInfo* b = nullptr;
+};
+
+/// Where the values of one factor lie in a tensor: value i of rank k at begin + k * rankStride + i *
+/// valueStride.
+struct FactorSource {
+    bool inA = true;  ///< in the pair's A, else in its B
+    size_t begin = 0, rankStride = 0, valueStride = 0;
+};
+
+/// One matrix of the model that a pair adapts.
+struct FactorPlan {
+    MatrixId id = MatrixId::None;
+    uint32_t part = 0, rank = 0, inputs = 0, outputs = 0;
+    FactorSource a, b;
+    std::vector<uint32_t> order;  ///< output o is value order[o] of b; empty = in order
+};
+
+/// The pairs of `file`, ascending by module. Errors: UnsupportedOption for a tensor that is no half of a
+/// pair; MissingTensor for a half without the other.
+base::Result<std::vector<AdapterPair>> pairsOf(const formats::AdapterFile& file);
+
+/// Every matrix that `pair` adapts. `scaledAs` becomes the name under which PEFT's patterns know the module.
+/// Errors: as loadAdapter().
+base::Result<std::vector<FactorPlan>> planFactors(const formats::AdapterFile& file, const AdapterPair& pair,
+                                                  const ModelConfig& config, const MatrixTable& table,
+                                                  std::string& scaledAs);
+
+/// A rank beyond every matrix would be larger than what it adapts, and than the forward pass has room for.
+/// Errors: ValueOutOfRange.
+base::Result<void> checkRank(const formats::AdapterFile& file, const formats::TensorInfo& a, uint64_t rank,
+                             uint64_t rows, uint64_t cols, const ModelConfig& config);
+
+/// The shape as messages show it: "[8, 64]".
+std::string shapeText(const formats::TensorInfo& tensor);
+
+}  // namespace conclave::engine::model
