@@ -99,11 +99,12 @@ uint64_t Loop::promisedBytes() const {
 std::vector<PrefixCache::Found> Loop::storedPrefix(const Sequence& sequence) {
     std::vector<PrefixCache::Found> out;
     if (!options_.prefixCache) return out;
-    PrefixCache::Node node = rootOf(sequence);
+    PrefixCache::Node node = PrefixCache::Node::None;
     const size_t whole = (sequence.tokens.size() - 1) / kPagePositions;
     for (size_t page = 0; page < whole; ++page) {
         const auto found =
-            cache_.find(node, std::span(sequence.tokens).subspan(page * kPagePositions, kPagePositions));
+            cache_.find(parentOf(sequence, page, node),
+                        std::span(sequence.tokens).subspan(page * kPagePositions, kPagePositions));
         if (!found) break;
         out.push_back(*found);
         node = found->node;
@@ -111,9 +112,16 @@ std::vector<PrefixCache::Found> Loop::storedPrefix(const Sequence& sequence) {
     return out;
 }
 
-PrefixCache::Node Loop::rootOf(const Sequence& sequence) {
+/// What page number `page` of a sequence goes on from, where `before` is the page before it. Pages that end
+/// before its adapters begin to work are those of the base.
+PrefixCache::Node Loop::parentOf(const Sequence& sequence, size_t page, PrefixCache::Node before) {
+    const SequenceAdapters& adapters = sequence.adapters;
+    const bool begins = !adapters.key.empty() && page == adapters.from / kPagePositions;
+    if (page > 0) return begins ? cache_.branch(before, adapters.key, adapters.from) : before;
     const library::LoadedModel& model = *sequence.request.model;
-    return cache_.root({sequence.request.owner, model.model->numericsId, model.contentId});
+    const PrefixCache::Node root =
+        cache_.root({sequence.request.owner, model.model->numericsId, model.contentId});
+    return begins ? cache_.branch(root, adapters.key, adapters.from) : root;
 }
 
 /// Whether `sequence` may start now; sequences of lower priority give way to it.
@@ -209,7 +217,8 @@ void Loop::cachePages(Sequence& sequence) {
     const size_t whole = sequence.computed / kPagePositions;
     while (sequence.nodes.size() < whole) {
         const size_t page = sequence.nodes.size();
-        const PrefixCache::Node parent = page == 0 ? rootOf(sequence) : sequence.nodes.back();
+        const PrefixCache::Node parent =
+            parentOf(sequence, page, page == 0 ? PrefixCache::Node::None : sequence.nodes.back());
         const auto tokens = std::span(sequence.tokens).subspan(page * kPagePositions, kPagePositions);
         const auto found = cache_.insert(parent, tokens, sequence.pages[page]);
         if (!found) return;
@@ -269,6 +278,8 @@ void Loop::execute(const std::vector<BatchPart>& parts) {
         slice.start = sequence.computed;
         slice.pages = sequence.pageData;
         slice.logits = reachesEnd ? model::Slice::Logits::Last : model::Slice::Logits::None;
+        slice.adapters = sequence.adapters.uses;
+        slice.adaptedFrom = sequence.adapters.from;
         step.slices.push_back(slice);
         run.sequences.push_back(sequence.id);
         if (sequence.interrupted >= kMostInterruptions) run.yields = false;

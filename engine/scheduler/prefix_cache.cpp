@@ -19,13 +19,17 @@ uint64_t chainHash(uint64_t before, std::span<const base::TokenId> tokens) {
     return before;
 }
 
+uint64_t mixText(uint64_t hash, const std::string& text) {
+    hash = mix(hash, text.size());
+    for (char c : text)
+        hash = mix(hash, static_cast<uint8_t>(c));
+    return hash;
+}
+
 uint64_t hashOfSource(const PageSource& source) {
     uint64_t hash = mix(0, base::toInt(source.owner));
-    for (const std::string* part : {&source.numericsId, &source.contentId}) {
-        hash = mix(hash, part->size());
-        for (char c : *part)
-            hash = mix(hash, static_cast<uint8_t>(c));
-    }
+    for (const std::string* part : {&source.numericsId, &source.contentId})
+        hash = mixText(hash, *part);
     return hash;
 }
 
@@ -41,6 +45,14 @@ PrefixCache::~PrefixCache() {
 PrefixCache::Node PrefixCache::root(const PageSource& source) {
     const auto [place, isNew] = roots_.try_emplace(source, Node{lastNode_ + 1});
     if (isNew) hashOf_.emplace(++lastNode_, hashOfSource(source));
+    return place->second;
+}
+
+PrefixCache::Node PrefixCache::branch(Node parent, const std::string& adapters, uint32_t from) {
+    const auto before = hashOf_.find(static_cast<uint64_t>(parent));
+    if (before == hashOf_.end()) return Node::None;  // evicted meanwhile: nothing is found or kept behind it
+    const auto [place, isNew] = branches_.try_emplace({parent, adapters, from}, Node{lastNode_ + 1});
+    if (isNew) hashOf_.emplace(++lastNode_, mix(mixText(before->second, adapters), from));
     return place->second;
 }
 
@@ -92,12 +104,24 @@ void PrefixCache::touch(std::span<const Node> path) {
     }
 }
 
+/// What lies behind them cannot be found any more, and goes when it is the oldest.
+void PrefixCache::forgetBranches(Node parent) {
+    const auto begin = branches_.lower_bound({parent, {}, 0});
+    auto end = begin;
+    for (; end != branches_.end() && std::get<0>(end->first) == parent; ++end)
+        hashOf_.erase(static_cast<uint64_t>(end->second));
+    branches_.erase(begin, end);
+}
+
 bool PrefixCache::evictOldest() {
     const auto oldest = std::ranges::find_if(
         entries_, [&](const Entry& entry) { return entry.children == 0 && pool_.onlyCached(entry.page); });
     if (oldest == entries_.end()) return false;
-    const auto above = byHash_.find(hashOf_.at(static_cast<uint64_t>(oldest->parent)));
-    if (above != byHash_.end() && above->second->node == oldest->parent) --above->second->children;
+    if (const auto parent = hashOf_.find(static_cast<uint64_t>(oldest->parent)); parent != hashOf_.end()) {
+        const auto above = byHash_.find(parent->second);
+        if (above != byHash_.end() && above->second->node == oldest->parent) --above->second->children;
+    }
+    forgetBranches(oldest->node);
     const auto hash = hashOf_.find(static_cast<uint64_t>(oldest->node));
     byHash_.erase(hash->second);
     hashOf_.erase(hash);

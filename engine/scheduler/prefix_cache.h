@@ -44,6 +44,9 @@ class PrefixCache {
 
     /// The beginning of every prefix of this source.
     Node root(const PageSource& source);
+    /// A prefix that goes on after `parent` under a set of adapters that works from position `from` on: what
+    /// lies before belongs to everybody.
+    Node branch(Node parent, const std::string& adapters, uint32_t from);
     /// The page that holds `tokens` (kPagePositions of them) after the prefix `parent`. The caller retains
     /// it.
     std::optional<Found> find(Node parent, std::span<const base::TokenId> tokens) const;
@@ -67,10 +70,13 @@ class PrefixCache {
     };
     using Entries = std::list<Entry>;  ///< least recently used first
 
+    void forgetBranches(Node parent);
     const Entry* match(Node parent, std::span<const base::TokenId> tokens) const;
 
     PagePool& pool_;
     std::map<PageSource, Node> roots_;
+    using BranchKey = std::tuple<Node, std::string, uint32_t>;  ///< the parent, adapters, from where
+    std::map<BranchKey, Node> branches_;
     Entries entries_;
     std::unordered_map<uint64_t, Entries::iterator> byHash_;
     std::unordered_map<uint64_t, uint64_t> hashOf_;  ///< Node -> chain hash, also of roots

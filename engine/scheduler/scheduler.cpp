@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <random>
 #include <string>
 #include <thread>
@@ -42,6 +43,26 @@ base::Result<void> checkTokens(const GenerationRequest& request) {
         if (auto error = outside(token, "prompt")) return *error;
     for (const sampling::LogitBias& bias : request.sampling.bias)
         if (auto error = outside(bias.token, "logit_bias")) return *error;
+    return {};
+}
+
+/// Adapters are made for one model, and those that wait for their invocation work alone.
+base::Result<void> checkAdapters(const GenerationRequest& request) {
+    for (const library::AdapterUse& use : request.adapters) {
+        CONCLAVE_CHECK(use.adapter != nullptr);
+        if (use.adapter->base != request.model->model)
+            return base::Error{base::Code::AdapterMismatch,
+                               use.adapter->path,
+                               "lora",
+                               {"it is loaded for another model than " + request.model->name}};
+        if (!std::isfinite(use.strength))
+            return base::Error{base::Code::BadArgument, {}, "lora", {"a scale must be a finite number"}};
+        if (!use.adapter->adapter->invocation.empty() && request.adapters.size() > 1)
+            return base::Error{base::Code::BadArgument,
+                               {},
+                               "lora",
+                               {use.adapter->name + " works from its invocation on and cannot be combined"}};
+    }
     return {};
 }
 
@@ -105,6 +126,7 @@ base::Result<base::SequenceId> Scheduler::submit(GenerationRequest request) {
     if (request.prompt.empty())
         return base::Error{base::Code::BadArgument, {}, "prompt", {"is empty; send at least one token"}};
     CONCLAVE_TRY_VOID(checkTokens(request));
+    CONCLAVE_TRY_VOID(checkAdapters(request));
     const uint32_t context = contextOf(*request.model);
     const size_t pageBytes = request.model->model->kv.pageBytes;
     if (context == 0)

@@ -11,6 +11,7 @@
 
 #include "engine/base/ids.h"
 #include "engine/base/result.h"
+#include "engine/library/adapter.h"
 #include "engine/library/library.h"
 #include "engine/sampling/logprobs.h"
 #include "engine/sampling/options.h"
@@ -51,7 +52,8 @@ struct GenerationRequest {
     base::OwnerId owner{};
     base::Priority priority = base::Priority::Chat;
     std::shared_ptr<const library::LoadedModel> model;
-    std::vector<base::TokenId> prompt;  ///< at least one
+    std::vector<library::AdapterUse> adapters;  ///< made for `model`; add in this order
+    std::vector<base::TokenId> prompt;          ///< at least one
     sampling::SamplerOptions sampling;
     uint32_t choice = 0;  ///< which of several answers to one prompt and seed this is
     std::optional<uint32_t>

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/scheduler/adapters.h"
 #include "engine/scheduler/answer.h"
 #include "engine/scheduler/page_pool.h"
 #include "engine/scheduler/prefix_cache.h"
@@ -18,8 +19,8 @@ constexpr uint32_t kMostInterruptions = 4;
 struct Sequence {
     Sequence(base::SequenceId id, GenerationRequest from, uint64_t seed, uint32_t limit,
              ModelMetrics& metrics)
-        : id(id), request(std::move(from)), seed(seed), metrics(metrics), tokens(request.prompt),
-          answer(id, request, limit) {}
+        : id(id), request(std::move(from)), seed(seed), metrics(metrics), adapters(request),
+          tokens(request.prompt), answer(id, request, limit) {}
     Sequence(const Sequence&) = delete;
     Sequence& operator=(const Sequence&) = delete;
 
@@ -27,6 +28,7 @@ struct Sequence {
     GenerationRequest request;
     const uint64_t seed;
     ModelMetrics& metrics;
+    const SequenceAdapters adapters;
     std::chrono::steady_clock::time_point lastToken{};  ///< or when it was submitted
     std::vector<base::TokenId> tokens;                  ///< the prompt, then what was generated
     Answer answer;

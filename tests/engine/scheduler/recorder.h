@@ -93,6 +93,11 @@ struct Submitted {
         recorder->wait();
         return recorder->text();
     }
+    std::vector<base::TokenId> tokens() const {
+        recorder->wait();
+        return recorder->tokens();
+    }
+    scheduler::Usage usage() const { return recorder->wait().usage; }
 };
 
 inline Submitted submit(scheduler::Scheduler& scheduler, scheduler::GenerationRequest request) {
