@@ -124,6 +124,7 @@ constexpr Row kRows[] = {
      "{file}: is not an adapter ({0}); give a PEFT folder or a GGUF file of the type adapter"},
     {Code::AdapterMismatch, "adapter_mismatch",
      "{file}: {field}: {0}; this adapter was made for another model"},
+    {Code::UnknownAdapter, "unknown_adapter", "there is no adapter {0}; there are: {1}"},
     {Code::Internal, "internal", "{file: }{field: }internal error: {0}; please report it"},
 };
 

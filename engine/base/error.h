@@ -89,6 +89,7 @@ enum class Code : uint16_t {
     // adapters
     NotAnAdapter,
     AdapterMismatch,
+    UnknownAdapter,
     Internal,
 };
 

@@ -113,6 +113,7 @@ Generation readGeneration(Fields& fields) {
         fields.integer("seed", std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max());
     if (seed && *seed != -1) out.seed = static_cast<uint64_t>(*seed);
     readStop(fields, out.stop);
+    out.lora = readLora(fields);
     if (const auto name = fields.text("priority")) {
         out.priority = priorityOf(*name);
         if (!out.priority) fields.refuse("priority", "one of interactive, chat, background");
@@ -148,6 +149,7 @@ void writeGeneration(const Generation& generation, Json& body) {
     if (generation.n != 1) body["n"] = generation.n;
     if (generation.seed) body["seed"] = static_cast<int64_t>(*generation.seed);
     if (!generation.stop.empty()) body["stop"] = generation.stop;
+    if (generation.lora) body["lora"] = loraJson(*generation.lora);
     if (generation.priority) body["priority"] = nameOf(*generation.priority);
     if (generation.stream) body["stream"] = true;
     if (generation.includeUsage) body["stream_options"] = {{"include_usage", true}};

@@ -7,6 +7,7 @@
 
 #include "engine/base/ids.h"
 #include "engine/protocol/fields.h"
+#include "engine/protocol/lora.h"
 
 namespace conclave::engine::protocol {
 
@@ -38,8 +39,9 @@ struct Generation {
     /// completions' logprobs (0–5), which those rooms read and write.
     std::optional<uint32_t> logprobs;
     bool stream = false;
-    bool includeUsage = false;                 ///< stream_options.include_usage
-    std::optional<base::Priority> priority{};  ///< interactive, chat or background
+    bool includeUsage = false;                   ///< stream_options.include_usage
+    std::optional<std::vector<LoraUse>> lora{};  ///< none: the caller's default; empty: the base alone
+    std::optional<base::Priority> priority{};    ///< interactive, chat or background
 };
 
 /// Reads them; what is wrong is remembered in `fields`. Also refuses what would change the answer and is not

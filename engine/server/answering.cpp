@@ -36,7 +36,7 @@ protocol::AnswerHead headOf(protocol::AnswerKind kind, const protocol::Generatio
     return {.kind = kind,
             .id = newId(kind),
             .createdUnix = unixNow(),
-            .model = model->name,
+            .model = generation.model.empty() ? model->name : generation.model,
             .fingerprint = model->model->numericsId,
             .includeUsage = generation.stream && generation.includeUsage};
 }
@@ -77,12 +77,14 @@ Writing::Form formOf(protocol::AnswerKind kind, const protocol::Generation& gene
 
 /// Submits every choice of an answer; the first computes the prompt for all.
 void generate(Context& context, base::OwnerId owner, const Reply& reply,
-              const protocol::Generation& generation, Tokens prompt, Writing::Form form) {
+              const protocol::Generation& generation, std::vector<library::AdapterUse> adapters,
+              Tokens prompt, Writing::Form form) {
     const Model model = form.model;
     const auto writing = std::make_shared<Writing>(std::move(form), context.scheduler);
     scheduler::GenerationRequest request;
     request.owner = owner;
     request.model = model;
+    request.adapters = std::move(adapters);
     request.prompt = std::move(prompt);
     request.sampling = samplingOf(generation, model->defaults);
     request.maxTokens = generation.maxTokens ? generation.maxTokens : model->defaults.maxTokens;
@@ -157,30 +159,32 @@ base::Result<CompletionPrompt> completionPrompt(const protocol::CompletionReques
 void chatCompletions(Context& context, const Request& request, const Reply& reply) {
     auto chat = protocol::readChatRequest(request.body);
     if (!chat.ok()) return reply.fail(chat.error());
-    const std::string name = chat->generation.model;
-    withModel(context, name, reply,
-              [&context, owner = request.owner, chat = std::move(*chat), reply](const Model& model) {
-                  auto prompt = chatPrompt(chat, *model);
-                  if (!prompt.ok()) return reply.fail(prompt.error());
-                  generate(context, owner, reply, chat.generation, std::move(*prompt),
-                           formOf(protocol::AnswerKind::Chat, chat.generation, model));
-              });
+    const protocol::Generation generation = chat->generation;
+    withAdapters(context, request.owner, generation, reply,
+                 [&context, owner = request.owner, chat = std::move(*chat),
+                  reply](const Model& model, std::vector<library::AdapterUse> adapters) {
+                     auto prompt = chatPrompt(chat, *model);
+                     if (!prompt.ok()) return reply.fail(prompt.error());
+                     generate(context, owner, reply, chat.generation, std::move(adapters), std::move(*prompt),
+                              formOf(protocol::AnswerKind::Chat, chat.generation, model));
+                 });
 }
 
 void completions(Context& context, const Request& request, const Reply& reply) {
     auto completion = protocol::readCompletionRequest(request.body);
     if (!completion.ok()) return reply.fail(completion.error());
-    const std::string name = completion->generation.model;
-    withModel(
-        context, name, reply,
-        [&context, owner = request.owner, completion = std::move(*completion), reply](const Model& model) {
-            auto prompt = completionPrompt(completion, *model);
-            if (!prompt.ok()) return reply.fail(prompt.error());
-            Writing::Form form = formOf(protocol::AnswerKind::Completion, completion.generation, model);
-            if (completion.echo) form.lead = prompt->text;
-            generate(context, owner, reply, completion.generation, std::move(prompt->tokens),
-                     std::move(form));
-        });
+    const protocol::Generation generation = completion->generation;
+    withAdapters(context, request.owner, generation, reply,
+                 [&context, owner = request.owner, completion = std::move(*completion),
+                  reply](const Model& model, std::vector<library::AdapterUse> adapters) {
+                     auto prompt = completionPrompt(completion, *model);
+                     if (!prompt.ok()) return reply.fail(prompt.error());
+                     Writing::Form form =
+                         formOf(protocol::AnswerKind::Completion, completion.generation, model);
+                     if (completion.echo) form.lead = prompt->text;
+                     generate(context, owner, reply, completion.generation, std::move(adapters),
+                              std::move(prompt->tokens), std::move(form));
+                 });
 }
 
 }  // namespace conclave::engine::server

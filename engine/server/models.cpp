@@ -2,8 +2,8 @@
 #include "engine/protocol/models.h"
 
 #include <algorithm>
-#include <chrono>
 
+#include "engine/server/progress_writer.h"
 #include "engine/server/routes.h"
 
 namespace conclave::engine::server {
@@ -11,8 +11,6 @@ namespace {
 
 using base::Code;
 using base::Error;
-
-constexpr std::chrono::milliseconds kProgressPause{50};  ///< between two events of one stage
 
 protocol::ModelRow rowOf(const library::ModelEntry& entry) {
     return {entry.name, entry.createdUnix, entry.loaded, entry.path, entry.bytes};
@@ -24,33 +22,6 @@ Error unknownModel(const std::string& name, const std::vector<library::ModelEntr
         known += (known.empty() ? "" : ", ") + entry.name;
     return {Code::UnknownModel, {}, "model", {name, known.empty() ? "none" : known}};
 }
-
-/// Sends progress to the client; the first report begins the stream, so that what fails before it has a
-/// status.
-class ProgressWriter {
-  public:
-    explicit ProgressWriter(Reply reply) : reply_(std::move(reply)) {}
-
-    void report(const std::string& stage, uint64_t done, uint64_t total) {
-        const auto now = std::chrono::steady_clock::now();
-        if (stage == stage_ && done != total && now - last_ < kProgressPause) return;
-        stage_ = stage;
-        last_ = now;
-        begin();
-        reply_.event(std::string(protocol::kProgressEvent),
-                     protocol::toText(protocol::LoadProgress{stage, done, total}));
-    }
-
-    void begin() {
-        if (!std::exchange(begun_, true)) reply_.beginEvents(std::string(protocol::kErrorEvent));
-    }
-
-  private:
-    Reply reply_;
-    std::string stage_;
-    std::chrono::steady_clock::time_point last_;
-    bool begun_ = false;
-};
 
 void loadNow(Context& context, const protocol::LoadRequest& wish, const Reply& reply) {
     std::string path = wish.path;

@@ -37,6 +37,11 @@ constexpr Route kRoutes[] = {
     {"GET", "/conclave/v1/sequences", Who::Anyone, Where::Worker, listSequences},
     {"POST", "/conclave/v1/models", Who::EngineOwner, Where::Worker, loadModel},
     {"DELETE", "/conclave/v1/models/", Who::EngineOwner, Where::Worker, unloadModel},
+    {"GET", "/lora-adapters", Who::Anyone, Where::Worker, listLora},
+    {"POST", "/lora-adapters", Who::Anyone, Where::Worker, setLora},
+    {"GET", "/conclave/v1/adapters", Who::Anyone, Where::Worker, listAdapters},
+    {"POST", "/conclave/v1/adapters", Who::EngineOwner, Where::Worker, loadAdapter},
+    {"DELETE", "/conclave/v1/adapters/", Who::EngineOwner, Where::Worker, unloadAdapter},
     {"POST", "/conclave/v1/shutdown", Who::EngineOwner, Where::Here, shutDown},
 };
 

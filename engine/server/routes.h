@@ -7,9 +7,12 @@
 #include <string_view>
 
 #include "engine/base/ids.h"
+#include "engine/library/adapter_shelf.h"
 #include "engine/library/library.h"
+#include "engine/protocol/generation.h"
 #include "engine/scheduler/scheduler.h"
 #include "engine/server/exchange.h"
+#include "engine/server/lora_defaults.h"
 #include "engine/server/server.h"
 #include "engine/server/traffic.h"
 
@@ -27,10 +30,12 @@ struct Request {
 /// What handlers work with. Outlives every handler.
 struct Context {
     Context(const Facts& f, library::Library& l, scheduler::Scheduler& s)
-        : facts(f), library(l), scheduler(s) {}
+        : facts(f), library(l), adapters(l), scheduler(s) {}
 
     const Facts& facts;
     library::Library& library;
+    library::AdapterShelf adapters;
+    LoraDefaults loraDefaults;
     scheduler::Scheduler& scheduler;
     boost::asio::thread_pool workers{2};  ///< templates, tokens, JSON: short work
     boost::asio::thread_pool loaders{4};  ///< models: minutes
@@ -57,6 +62,13 @@ void onLoader(Context& context, const Reply& reply, std::function<void()> work);
 using WithModel = std::function<void(const std::shared_ptr<const library::LoadedModel>& model)>;
 void withModel(Context& context, const std::string& name, const Reply& reply, WithModel then);
 
+/// The same for what an answer needs: the model, and the adapters that the request asks for by its fields
+/// `model` and `lora`, or the caller's default; those that are only installed are loaded first.
+using WithAdapters = std::function<void(const std::shared_ptr<const library::LoadedModel>& model,
+                                        std::vector<library::AdapterUse> adapters)>;
+void withAdapters(Context& context, base::OwnerId owner, const protocol::Generation& generation,
+                  const Reply& reply, WithAdapters then);
+
 // The handlers, one file for each group.
 void chatCompletions(Context& context, const Request& request, const Reply& reply);
 void completions(Context& context, const Request& request, const Reply& reply);
@@ -66,6 +78,11 @@ void listModels(Context& context, const Request& request, const Reply& reply);
 void oneModel(Context& context, const Request& request, const Reply& reply);
 void loadModel(Context& context, const Request& request, const Reply& reply);
 void unloadModel(Context& context, const Request& request, const Reply& reply);
+void listLora(Context& context, const Request& request, const Reply& reply);
+void setLora(Context& context, const Request& request, const Reply& reply);
+void listAdapters(Context& context, const Request& request, const Reply& reply);
+void loadAdapter(Context& context, const Request& request, const Reply& reply);
+void unloadAdapter(Context& context, const Request& request, const Reply& reply);
 void engineInfo(Context& context, const Request& request, const Reply& reply);
 void listSequences(Context& context, const Request& request, const Reply& reply);
 void metrics(Context& context, const Request& request, const Reply& reply);

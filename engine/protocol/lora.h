@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/protocol/fields.h"
+
+namespace conclave::engine::protocol {
+
+/// One adapter that a request asks for, by number or by name (llama-server's `lora` field).
+struct LoraUse {
+    std::optional<uint32_t> id;
+    std::string name;  ///< where there is no id
+    double scale = 1;  ///< −100–100
+};
+
+/// The field `lora`: nothing where it is absent, so that the caller's default counts; an empty list asks for
+/// the base alone. At most 16.
+std::optional<std::vector<LoraUse>> readLora(Fields& fields);
+Json loraJson(const std::vector<LoraUse>& uses);
+
+/// The body of POST /lora-adapters: a list of the same form.
+base::Result<std::vector<LoraUse>> readLoraDefaults(std::string_view body);
+
+/// An adapter of GET /lora-adapters and /conclave/v1/adapters.
+struct AdapterRow {
+    uint32_t id = 0;
+    std::string name, model, path;
+    double scale = 0;  ///< the caller's default
+    std::string contentId;
+    uint32_t pairs = 0, matrices = 0, rank = 0;
+    uint64_t bytes = 0;  ///< in memory
+    bool invoked = false;
+    struct Layer {
+        uint32_t layer = 0, matrices = 0, experts = 0;
+    };
+    std::vector<Layer> layers;
+};
+/// llama-server's list: id, path, scale; and name and model.
+std::string loraList(const std::vector<AdapterRow>& rows);
+std::string adapterList(const std::vector<AdapterRow>& rows);
+Json adapterJson(const AdapterRow& row);
+base::Result<std::vector<AdapterRow>> readAdapterList(std::string_view body);
+
+/// POST /conclave/v1/adapters: a path (absolute) or an installed name, for a model. Its answer has the events
+/// of models.h.
+struct AdapterLoad {
+    std::string path, name, model;
+};
+base::Result<AdapterLoad> readAdapterLoad(std::string_view body);
+Json toJson(const AdapterLoad& request);
+
+}  // namespace conclave::engine::protocol
