@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 
+#include "engine/cli/adapter_door.h"
 #include "engine/cli/command.h"
 #include "engine/cli/engine_door.h"
 #include "engine/cli/interrupt.h"
@@ -34,6 +35,7 @@ struct Options {
     std::string model;
     std::string system;
     std::string socket;
+    std::vector<std::string> adapters;
     protocol::Generation generation;
 };
 
@@ -94,7 +96,8 @@ class Messages {
 class Conversation {
   public:
     Conversation(client::Engine engine, const Options& options)
-        : engine_(std::move(engine)), socket_(options.socket), path_(options.model) {
+        : engine_(std::move(engine)), socket_(options.socket), path_(options.model),
+          adapters_(options.adapters) {
         request_.generation = options.generation;
         begin(options.system);
     }
@@ -162,11 +165,13 @@ class Conversation {
     base::Result<void> reopen() {
         CONCLAVE_TRY(engine_, openEngine(socket_));
         CONCLAVE_TRY(request_.generation.model, readyModel(engine_, path_));
+        CONCLAVE_TRY(request_.generation.lora, readyAdapters(engine_, request_.generation.model, adapters_));
         return {};
     }
 
     client::Engine engine_;
     const std::string socket_, path_;
+    const std::vector<std::string> adapters_;
     protocol::ChatRequest request_;
     std::string system_;
 };
@@ -207,6 +212,9 @@ int chat(const Options& given) {
     if (!model.ok()) return fail(model.error());
     options.model = *chosen;
     options.generation.model = *model;
+    auto adapters = readyAdapters(*engine, *model, options.adapters);
+    if (!adapters.ok()) return fail(adapters.error());
+    options.generation.lora = *std::move(adapters);
 
     const bool terminal = stdinIsTerminal() && stdoutIsTerminal();
     if (*model == kStarterName) std::fputs(kStarter, terminal ? stdout : stderr);
@@ -234,6 +242,7 @@ Run declareChat(CLI::App& app) {
     app.add_option("model", options->model,
                    "A model's name or path; without it models.chat of config.toml, else starter");
     app.add_option("--system", options->system, "Instructions for the conversation");
+    addAdapterFlag(app, options->adapters);
     addGenerationFlags(app, options->generation);
     addSocketFlag(app, options->socket);
     return [options] { return chat(*options); };

@@ -14,6 +14,8 @@ constexpr Command kCommands[] = {
     {"stop", "Stop the running engine", "conclave stop", declareStop},
     {"models", "List the models that can be named", "conclave models --json", declareModels},
     {"show", "Describe a model", "conclave show starter", declareShow},
+    {"adapters", "List, load and unload adapters of the running engine",
+     "conclave adapters load starter ./my-adapter", declareAdapters},
     {"check", "Compare the engine with a model's golden files",
      "conclave check tests/fixtures/models/llama-tiny", declareCheck},
     {"bench", "Measure a model's speed beside this machine's limits",

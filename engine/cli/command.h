@@ -36,6 +36,7 @@ Run declareStop(CLI::App& app);
 Run declareModels(CLI::App& app);
 Run declareShow(CLI::App& app);
 Run declareCheck(CLI::App& app);
+Run declareAdapters(CLI::App& app);
 Run declareBench(CLI::App& app);
 Run declareTokenize(CLI::App& app);
 Run declareTemplate(CLI::App& app);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "engine/cli/adapter_door.h"
 #include "engine/cli/command.h"
 #include "engine/cli/engine_door.h"
 #include "engine/cli/interrupt.h"
@@ -19,6 +20,7 @@ struct Options {
     std::string prompt;
     std::string system;
     std::string socket;
+    std::vector<std::string> adapters;
     protocol::Generation generation;
     bool raw = false;
     bool json = false;
@@ -60,6 +62,9 @@ int run(Options& options) {
     const auto model = readyModel(*engine, options.model);
     if (!model.ok()) return fail(model.error());
     options.generation.model = *model;
+    auto adapters = readyAdapters(*engine, *model, options.adapters);
+    if (!adapters.ok()) return fail(adapters.error());
+    options.generation.lora = *std::move(adapters);
 
     const InterruptGuard guard;
     const auto show = [&](std::string_view text) {
@@ -83,6 +88,7 @@ Run declareRun(CLI::App& app) {
     app.add_option("--system", options->system, "Instructions before the prompt");
     app.add_flag("--raw", options->raw, "Continue the prompt as plain text, without the chat template");
     app.add_flag("--json", options->json, "Print the whole answer as JSON when it is done");
+    addAdapterFlag(app, options->adapters);
     addGenerationFlags(app, options->generation);
     addSocketFlag(app, options->socket);
     return [options] { return run(*options); };

@@ -76,6 +76,15 @@ Result<ShelvedAdapter> AdapterShelf::byId(uint32_t id) const {
     return Error{Code::UnknownAdapter, {}, {}, {std::to_string(id), known.empty() ? "none" : known}};
 }
 
+Result<ShelvedAdapter> AdapterShelf::byName(const std::string& name) const {
+    std::string known;
+    for (const ShelvedAdapter& entry : list()) {
+        if (entry.adapter->name == name) return entry;
+        known += (known.empty() ? "" : ", ") + entry.adapter->name;
+    }
+    return Error{Code::UnknownAdapter, {}, {}, {name, known.empty() ? "none is loaded" : known}};
+}
+
 Error AdapterShelf::unknown(const std::string& name, const LoadedModel& base) const {
     std::vector<std::string> names;
     for (const ShelvedAdapter& entry : list())

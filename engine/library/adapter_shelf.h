@@ -37,6 +37,8 @@ class AdapterShelf {
     /// Only what is loaded; nothing where it is not.
     std::optional<ShelvedAdapter> loaded(const std::string& name, const LoadedModel& base) const;
     base::Result<ShelvedAdapter> byId(uint32_t id) const;
+    /// Of whatever model; the first loaded where several have one of that name.
+    base::Result<ShelvedAdapter> byName(const std::string& name) const;
 
     /// Loads from a path under `name`, or one made from it. The same content under the same name again is the
     /// adapter that is there. Errors: ModelNameTaken where a model or another adapter of this model has the

@@ -147,14 +147,9 @@ void setLora(Context& context, const Request& request, const Reply& reply) {
     auto uses = protocol::readLoraDefaults(request.body);
     if (!uses.ok()) return reply.fail(uses.error());
     for (protocol::LoraUse& use : *uses) {
-        if (!use.id)
-            for (const ShelvedAdapter& entry : context.adapters.list())
-                if (entry.adapter->name == use.name) use.id = entry.id;
-        const auto known =
-            use.id ? context.adapters.byId(*use.id)
-                   : Result<ShelvedAdapter>(
-                         Error{Code::UnknownAdapter, {}, {}, {use.name, "those of GET /lora-adapters"}});
+        const auto known = use.id ? context.adapters.byId(*use.id) : context.adapters.byName(use.name);
         if (!known.ok()) return reply.fail(known.error());
+        use.id = known->id;
     }
     context.loraDefaults.set(request.owner, std::move(*uses));
     reply.ok(R"({"success":true})");

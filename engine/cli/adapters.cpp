@@ -1,0 +1,84 @@
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "engine/cli/adapter_door.h"
+#include "engine/cli/command.h"
+#include "engine/cli/engine_door.h"
+#include "engine/cli/terminal.h"
+
+namespace conclave::engine::cli {
+namespace {
+
+struct Options {
+    std::string socket;
+    std::string model, path, name;
+    bool json = false;
+};
+
+int list(const Options& options) {
+    const auto engine = findRunningEngine(options.socket);
+    if (!engine.ok()) return fail(engine.error());
+    const auto body = engine->ask("GET", "/conclave/v1/adapters");
+    if (!body.ok()) return fail(body.error());
+    const auto rows = protocol::readAdapterList(*body);
+    if (!rows.ok()) return fail(rows.error());
+    if (options.json) {
+        nlohmann::ordered_json out = nlohmann::ordered_json::array();
+        for (const protocol::AdapterRow& row : *rows)
+            out.push_back(protocol::adapterJson(row));
+        std::puts(out.dump(2).c_str());
+        return 0;
+    }
+    if (rows->empty()) std::puts("no adapter is loaded; requests that name an installed one load it");
+    for (const protocol::AdapterRow& row : *rows)
+        std::printf("%u  %s:%s  %u matrices, rank %u, %s  %s\n", row.id, row.model.c_str(), row.name.c_str(),
+                    row.matrices, row.rank, readableBytes(row.bytes).c_str(), row.path.c_str());
+    return 0;
+}
+
+int load(const Options& options) {
+    const auto engine = openEngine(options.socket);
+    if (!engine.ok()) return fail(engine.error());
+    const auto model = readyModel(*engine, options.model);
+    if (!model.ok()) return fail(model.error());
+    const auto ready = loadAdapter(
+        *engine, {std::filesystem::absolute(options.path).lexically_normal().string(), options.name, *model});
+    if (!ready.ok()) return fail(ready.error());
+    std::printf("%s:%s is loaded\n", model->c_str(), ready->c_str());
+    return 0;
+}
+
+int unload(const Options& options) {
+    const auto engine = findRunningEngine(options.socket);
+    if (!engine.ok()) return fail(engine.error());
+    const auto done = engine->ask("DELETE", protocol::modelTarget("/conclave/v1/adapters/", options.name));
+    if (!done.ok()) return fail(done.error());
+    std::printf("%s is unloaded; requests that began with it finish with it\n", options.name.c_str());
+    return 0;
+}
+
+}  // namespace
+
+Run declareAdapters(CLI::App& app) {
+    auto options = std::make_shared<Options>();
+    app.require_subcommand(1);
+    CLI::App* lists = app.add_subcommand("list", "The adapters that the running engine has loaded");
+    lists->add_flag("--json", options->json, "Print JSON");
+    addSocketFlag(*lists, options->socket);
+    CLI::App* loads = app.add_subcommand("load", "Load PEFT's folder or a GGUF file for a model");
+    loads->add_option("model", options->model, "The model it was made for: a name or a path")->required();
+    loads->add_option("path", options->path, "The adapter")->required();
+    loads->add_option("--name", options->name, "What requests call it; its file name without this");
+    addSocketFlag(*loads, options->socket);
+    CLI::App* unloads = app.add_subcommand("unload", "Forget a loaded adapter");
+    unloads->add_option("name", options->name, "NAME or MODEL:NAME")->required();
+    addSocketFlag(*unloads, options->socket);
+    return [options, lists, loads] {
+        return lists->parsed() ? list(*options) : loads->parsed() ? load(*options) : unload(*options);
+    };
+}
+
+}  // namespace conclave::engine::cli

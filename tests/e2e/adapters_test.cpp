@@ -1,0 +1,140 @@
+// Adapters through the real engine and its socket: chosen by the request, switched under many streams.
+#include <algorithm>
+#include <atomic>
+#include <gtest/gtest.h>
+#include <map>
+#include <thread>
+
+#include "engine/client/client.h"
+#include "engine/protocol/json.h"
+#include "tests/e2e/conclaved_process.h"
+
+namespace conclave::tests {
+namespace {
+
+using namespace conclave::engine;
+using protocol::Json;
+
+const std::string kStarter = std::string(CONCLAVE_SOURCE_DIR) + "/resources/models/starter";
+
+class AdaptersOverTheSocket : public testing::Test {
+  protected:
+    static void SetUpTestSuite() {
+        process_ = new ConclavedProcess({"--model", kStarter});
+        ASSERT_TRUE(process_->ready()) << process_->error();
+    }
+    static void TearDownTestSuite() {
+        delete process_;
+        process_ = nullptr;
+    }
+    static client::Response send(const std::string& method, const std::string& path,
+                                 const std::string& body = "") {
+        auto response = client::Engine(process_->socket()).request(method, path, body);
+        EXPECT_TRUE(response.ok()) << base::render(response.error());
+        return response.ok() ? *response : client::Response{};
+    }
+    static Json chat(const std::string& fields, int status = 200) {
+        const client::Response response =
+            send("POST", "/v1/chat/completions",
+                 R"({"messages":[{"role":"user","content":"How do I return a parcel?"}],)"
+                 R"("temperature":0,"max_tokens":40,)" +
+                     fields + "}");
+        EXPECT_EQ(response.status, status) << response.body;
+        return *protocol::parseJson(response.body);
+    }
+    static std::string text(const Json& answer) { return answer["choices"][0]["message"]["content"]; }
+    static std::string message(const Json& answer) { return answer["error"]["message"]; }
+
+    static ConclavedProcess* process_;
+};
+ConclavedProcess* AdaptersOverTheSocket::process_ = nullptr;
+
+TEST_F(AdaptersOverTheSocket, AreNamedInEveryWay) {
+    const std::string base = text(chat(R"("model":"starter")"));
+    const Json named = chat(R"("model":"starter:legal")");
+    EXPECT_NE(text(named), base);
+    EXPECT_EQ(named["model"], "starter:legal");
+    EXPECT_EQ(text(chat(R"("model":"legal")")), text(named)) << "now that it is loaded";
+    EXPECT_EQ(text(chat(R"("lora":[{"name":"legal"}])")), text(named));
+    const Json list = *protocol::parseJson(send("GET", "/lora-adapters").body);
+    ASSERT_FALSE(list.empty());
+    EXPECT_EQ(list[0]["name"], "legal");
+    EXPECT_EQ(text(chat(R"("lora":[{"id":0,"scale":1.0}])")), text(named));
+    EXPECT_EQ(text(chat(R"("lora":[{"id":0,"scale":0}])")), base);
+    EXPECT_EQ(text(chat(R"("lora":[])")), base);
+}
+
+TEST_F(AdaptersOverTheSocket, ACallersDefaultCountsWhereARequestDoesNotSay) {
+    const std::string base = text(chat(R"("lora":[])")), legal = text(chat(R"("model":"starter:legal")"));
+    EXPECT_EQ(send("POST", "/lora-adapters", R"([{"id":0,"scale":1}])").body, R"({"success":true})");
+    EXPECT_EQ(text(chat(R"("seed":1)")), legal);
+    EXPECT_EQ(text(chat(R"("lora":[])")), base);
+    EXPECT_NE(text(chat(R"("model":"starter:customer-service")")), legal);
+    EXPECT_EQ((*protocol::parseJson(send("GET", "/lora-adapters").body))[0]["scale"], 1.0);
+    EXPECT_EQ(send("POST", "/lora-adapters", "[]").status, 200);
+    EXPECT_EQ(text(chat(R"("seed":1)")), base);
+}
+
+TEST_F(AdaptersOverTheSocket, SixteenStreamsSwitchAndKeepTheirOwn) {
+    const std::vector<std::string> kinds = {R"("lora":[])", R"("model":"starter:legal")",
+                                            R"("model":"starter:customer-service")",
+                                            R"("lora":[{"name":"legal","scale":0.5}])"};
+    std::map<std::string, std::string> want;
+    for (const std::string& kind : kinds)
+        want[kind] = text(chat(kind));
+    std::vector<std::thread> streams;
+    std::array<int, 16> wrong{};
+    for (size_t i = 0; i < wrong.size(); ++i)
+        streams.emplace_back([&, i] {
+            for (size_t turn = 0; turn < 4; ++turn) {
+                const std::string& kind = kinds[(i + turn * 3) % kinds.size()];
+                wrong[i] += text(chat(kind)) != want[kind];
+            }
+        });
+    for (std::thread& stream : streams)
+        stream.join();
+    EXPECT_EQ(std::ranges::count(wrong, 0), 16);
+}
+
+TEST_F(AdaptersOverTheSocket, MistakesAreOneSentence) {
+    EXPECT_EQ(message(chat(R"("model":"starter:nobody")", 404)),
+              "there is no adapter nobody; there are: legal, customer-service");
+    EXPECT_NE(message(chat(R"("lora":[{"id":77}])", 404)).find("there is no adapter 77"), std::string::npos);
+    EXPECT_NE(message(chat(R"("lora":[{"name":"../legal"}])", 404)).find("no adapter ../legal"),
+              std::string::npos);
+    EXPECT_NE(message(chat(R"("lora":[{"scale":1}])", 400)).find("lora[0].id: is missing"),
+              std::string::npos);
+    EXPECT_NE(message(chat(R"("lora":[{"id":0,"scale":1e9}])", 400)).find("-100 to 100"), std::string::npos);
+    EXPECT_NE(message(chat(R"("lora":{"id":0})", 400)).find("a list of at most 16"), std::string::npos);
+    EXPECT_EQ(send("POST", "/lora-adapters", R"([{"name":"nobody"}])").status, 404);
+    EXPECT_EQ(send("POST", "/lora-adapters", "{").status, 400);
+    EXPECT_EQ(send("POST", "/conclave/v1/adapters", R"({"path":"legal"})").status, 400);
+    EXPECT_EQ(send("POST", "/conclave/v1/adapters", R"({"path":"/nothing"})").status, 400);
+    const std::string path = kStarter + "/adapters/legal";
+    EXPECT_EQ(send("POST", "/conclave/v1/adapters", R"({"name":"starter","path":")" + path + "\"}").status,
+              409);
+}
+
+TEST_F(AdaptersOverTheSocket, OneThatIsTakenOffFinishesWhatItBegan) {
+    const std::string path = kStarter + "/adapters/legal";
+    const client::Response loaded =
+        send("POST", "/conclave/v1/adapters", R"({"name":"other","path":")" + path + "\"}");
+    EXPECT_NE(loaded.body.find("event: ready"), std::string::npos) << loaded.body;
+    const std::string want = text(chat(R"("model":"starter:legal")"));
+    std::string got;
+    std::atomic<bool> over{false};
+    std::thread stream([&] {
+        got = text(chat(R"("model":"starter:other")"));
+        over = true;
+    });
+    const client::Engine engine(process_->socket());
+    while (!over && engine.sequences()->empty()) {
+    }
+    EXPECT_EQ(send("DELETE", "/conclave/v1/adapters/other").status, 200);
+    stream.join();
+    EXPECT_EQ(got, want);
+    EXPECT_EQ(send("DELETE", "/conclave/v1/adapters/other").status, 404);
+}
+
+}  // namespace
+}  // namespace conclave::tests
