@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/scheduler/scheduler.h"
-#include "tests/engine/formats/scratch_folder.h"
+#include "tests/engine/library/folder.h"
 #include "tests/engine/scheduler/drawn.h"
 #include "tests/engine/scheduler/recorder.h"
 
@@ -24,7 +24,7 @@ const std::string kModels = CONCLAVE_SOURCE_DIR "/tests/fixtures/models/";
 struct Adapted : ::testing::TestWithParam<const char*>, testing::Drawn {
     Adapted() : Drawn{testing::randomFor(GetParam()), nullptr} {}
 
-    formats::ScratchFolder folder;
+    testing::TestFolder folder;  // keeps the cache of hashes too
     std::vector<Adapter> adapters;
 
     std::string pathOf(const std::string& name) const { return kModels + GetParam() + "/adapters/" + name; }
@@ -43,7 +43,7 @@ struct Adapted : ::testing::TestWithParam<const char*>, testing::Drawn {
 
     /// The attention adapter, working from these tokens on.
     Adapter invokedBy(const Tokens& tokens) {
-        const std::string copy = folder.path("invoked");
+        const std::string copy = folder.at("invoked");
         std::filesystem::create_directories(copy);
         using enum std::filesystem::copy_options;
         std::filesystem::copy(pathOf("attention"), copy, recursive | overwrite_existing);

@@ -1,0 +1,78 @@
+#include "engine/library/adapter_shelf.h"
+
+#include <filesystem>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include "tests/engine/library/folder.h"
+
+namespace conclave::engine::library {
+namespace {
+
+namespace fs = std::filesystem;
+using base::Code;
+
+const std::string kModels = CONCLAVE_SOURCE_DIR "/tests/fixtures/models/";
+const std::string kAttention = kModels + "mixtral-tiny/adapters/attention",
+                  kExperts = kModels + "mixtral-tiny/adapters/experts";
+
+struct Shelf : ::testing::Test {
+    testing::TestFolder folder;  // keeps the cache of hashes
+    Library library{{}};
+    AdapterShelf shelf{library};
+    std::shared_ptr<const LoadedModel> base = *loadPath(kModels + "mixtral-tiny", "base", {});
+};
+
+TEST_F(Shelf, HoldsWhatIsLoadedByNameAndNumber) {
+    EXPECT_TRUE(shelf.list().empty());
+    const auto first = shelf.load(kAttention, "", *base, {});
+    ASSERT_TRUE(first.ok()) << base::render(first.error());
+    EXPECT_EQ(first->adapter->name, "attention");
+    EXPECT_EQ(first->adapter->contentId.size(), 64u);
+    const auto second = shelf.load(kExperts, "other", *base, {});
+    ASSERT_TRUE(second.ok());
+    EXPECT_NE(first->id, second->id);
+    EXPECT_EQ(shelf.byId(second->id)->adapter, second->adapter);
+    EXPECT_EQ(shelf.byName("attention")->id, first->id);
+    EXPECT_EQ(shelf.loaded("other", *base)->id, second->id);
+    EXPECT_EQ(shelf.load(kAttention, "", *base, {})->id, first->id) << "the same content again";
+    EXPECT_EQ(shelf.load(kExperts, "attention", *base, {}).error().code, Code::ModelNameTaken);
+    ASSERT_TRUE(shelf.unload("base:attention").ok());
+    EXPECT_EQ(shelf.byId(first->id).error().code, Code::UnknownAdapter);
+    EXPECT_NE(shelf.load(kAttention, "", *base, {})->id, first->id) << "a number is never used again";
+    EXPECT_EQ(shelf.unload("nobody").error().code, Code::UnknownAdapter);
+}
+
+TEST_F(Shelf, FindsWhatIsInstalledBesideTheModel) {
+    const auto found = AdapterShelf::installedFor(*base);
+    ASSERT_EQ(found.size(), 3u);
+    EXPECT_EQ(found[0].name, "attention");
+    EXPECT_TRUE(shelf.get("experts", *base, {}).ok());
+    EXPECT_EQ(shelf.list().size(), 1u);
+    for (const char* name : {"nobody", "../attention", "/etc", ".", ""})
+        EXPECT_EQ(shelf.get(name, *base, {}).error().code, Code::UnknownAdapter) << name;
+}
+
+TEST_F(Shelf, NamesThatNoneCanHave) {
+    EXPECT_EQ(shelf.load(kAttention, "a/b", *base, {}).error().code, Code::BadArgument);
+    library.publish(base);
+    EXPECT_EQ(shelf.load(kAttention, "base", *base, {}).error().code, Code::ModelNameTaken);
+    EXPECT_EQ(shelf.load(kModels + "nothing", "x", *base, {}).error().code, Code::FileNotFound);
+    EXPECT_EQ(shelf.load(kModels + "llama-tiny", "x", *base, {}).error().code, Code::NotAnAdapter);
+    EXPECT_TRUE(shelf.list().empty());
+}
+
+TEST_F(Shelf, KeysAreContentsAndStrengths) {
+    const auto a = shelf.load(kAttention, "a", *base, {})->adapter,
+               b = shelf.load(kExperts, "b", *base, {})->adapter,
+               again = shelf.load(kAttention, "c", *base, {})->adapter;
+    EXPECT_EQ(keyOf({}), "");
+    EXPECT_EQ(keyOf({{a, 0.0f}}), "");
+    EXPECT_EQ(keyOf({{a, 1}}), keyOf({{again, 1}}));
+    EXPECT_NE(keyOf({{a, 1}}), keyOf({{a, 0.999f}}));
+    EXPECT_NE(keyOf({{a, 1}, {b, 1}}), keyOf({{b, 1}, {a, 1}}));
+    EXPECT_EQ(keyOf({{a, 1}, {b, 0}}), keyOf({{a, 1}}));
+}
+
+}  // namespace
+}  // namespace conclave::engine::library

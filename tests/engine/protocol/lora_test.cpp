@@ -1,0 +1,95 @@
+#include "engine/protocol/lora.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/protocol/generation.h"
+
+namespace conclave::engine::protocol {
+namespace {
+
+std::optional<std::vector<LoraUse>> read(const std::string& body, std::string* refusal = nullptr) {
+    const auto json = parseBody(body);
+    EXPECT_TRUE(json.ok());
+    Fields fields(*json);
+    auto uses = readLora(fields);
+    EXPECT_EQ(refusal != nullptr, fields.error().has_value()) << body;
+    if (refusal != nullptr && fields.error()) *refusal = base::render(*fields.error());
+    return uses;
+}
+
+TEST(Lora, AbsentEmptyAndFull) {
+    EXPECT_FALSE(read("{}"));
+    EXPECT_FALSE(read(R"({"lora":null})"));
+    EXPECT_TRUE(read(R"({"lora":[]})")->empty());
+    const auto uses =
+        *read(R"({"lora":[{"id":3,"scale":0.5},{"name":"legal"},{"id":0,"name":"x","scale":-2}]})");
+    ASSERT_EQ(uses.size(), 3u);
+    EXPECT_EQ(uses[0].id, 3u);
+    EXPECT_EQ(uses[0].scale, 0.5);
+    EXPECT_EQ(uses[1].name, "legal");
+    EXPECT_EQ(uses[1].scale, 1);
+    EXPECT_EQ(uses[2].scale, -2);
+    EXPECT_EQ(read(dump(Json{{"lora", loraJson(uses)}}))->size(), 3u);
+}
+
+TEST(Lora, WhatIsWrongIsNamed) {
+    const std::pair<const char*, const char*> cases[] = {
+        {R"({"lora":{}})", "lora: {}"},
+        {R"({"lora":"x"})", "lora: \"x\""},
+        {R"({"lora":[1]})", "lora[0]: 1"},
+        {R"({"lora":[{"id":0},{"scale":1}]})", "lora[1].id: is missing"},
+        {R"({"lora":[{"id":-1}]})", "lora[0].id: -1"},
+        {R"({"lora":[{"id":0.5}]})", "lora[0].id: 0.5"},
+        {R"({"lora":[{"name":""}]})", "lora[0].name"},
+        {R"({"lora":[{"id":0,"scale":101}]})", "lora[0].scale: 101"}};
+    for (const auto& [body, begin] : cases) {
+        std::string refusal;
+        read(body, &refusal);
+        EXPECT_TRUE(refusal.starts_with(begin)) << refusal;
+    }
+    std::string many = R"({"lora":[{"id":0})";
+    for (int i = 0; i < 16; ++i)
+        many += R"(,{"id":0})";
+    std::string refusal;
+    read(many + "]}", &refusal);
+    EXPECT_NE(refusal.find("at most 16"), std::string::npos);
+}
+
+TEST(Lora, ADefaultIsAList) {
+    EXPECT_EQ(readLoraDefaults(R"([{"id":1}])")->size(), 1u);
+    EXPECT_TRUE(readLoraDefaults("[]")->empty());
+    for (const char* body : {"", "null", "{}", "[1]", "[]]", "[],\"lora\":[]"})
+        EXPECT_FALSE(readLoraDefaults(body).ok()) << body;
+}
+
+TEST(Lora, AdaptersSurviveTheWire) {
+    AdapterRow row;
+    row.id = 4;
+    row.name = "legal";
+    row.model = "starter";
+    row.path = "/a";
+    row.rank = 8;
+    row.bytes = 1234567890123;
+    row.invoked = true;
+    row.layers = {{0, 7, 3}};
+    const auto rows = readAdapterList(adapterList({row}));
+    ASSERT_TRUE(rows.ok() && rows->size() == 1);
+    EXPECT_EQ(rows->front().id, 4u);
+    EXPECT_EQ(rows->front().name, "legal");
+    EXPECT_EQ(rows->front().bytes, row.bytes);
+    EXPECT_TRUE(rows->front().invoked);
+    EXPECT_FALSE(readAdapterList("{}").ok());
+    EXPECT_FALSE(readAdapterList(R"({"data":[1]})").ok());
+}
+
+TEST(Lora, ALoadNamesAPathOrAnInstalledOne) {
+    EXPECT_EQ(readAdapterLoad(R"({"path":"/x","model":"m"})")->model, "m");
+    EXPECT_EQ(readAdapterLoad(R"({"name":"legal"})")->name, "legal");
+    EXPECT_EQ(readAdapterLoad(dump(toJson(AdapterLoad{"/x", "n", "m"})))->path, "/x");
+    for (const char* body :
+         {"{}", R"({"path":"x"})", R"({"path":""})", R"({"path":"/a\u0000b"})", R"({"path":1})"})
+        EXPECT_FALSE(readAdapterLoad(body).ok()) << body;
+}
+
+}  // namespace
+}  // namespace conclave::engine::protocol
