@@ -46,6 +46,7 @@ class Batch {
 
   private:
     static constexpr size_t kMostGroups = 128;
+    static constexpr size_t kMostDecoded = 256;  ///< outputs whose part of B stays in the first cache
 
     /// Values range.begin … range.end - 1 of A x.
     void multiplyDown(size_t index, platform::Range range, float* tile) const {
@@ -63,8 +64,9 @@ class Batch {
         const LowRankGroup& group = groups_[index];
         const size_t rank = group.b.rows;
         const bool decoded = group.b.format != quant::Format::F32;
-        const size_t most = decoded ? std::max(kTileRows, perWorker_ / rank / kTileRows * kTileRows)
-                                    : range.end - range.begin;
+        const size_t most =
+            decoded ? std::clamp(perWorker_ / rank / kTileRows * kTileRows, kTileRows, kMostDecoded)
+                    : range.end - range.begin;
         for (size_t o = range.begin; o < range.end; o += most) {
             const size_t count = std::min(most, range.end - o);
             const std::byte* from = group.b.data + quant::rowBytes(group.b.format, o);
