@@ -97,8 +97,9 @@ TEST_F(AdaptersOverTheSocket, SixteenStreamsSwitchAndKeepTheirOwn) {
 }
 
 TEST_F(AdaptersOverTheSocket, MistakesAreOneSentence) {
-    EXPECT_EQ(message(chat(R"("model":"starter:nobody")", 404)),
-              "there is no adapter nobody; there are: legal, customer-service");
+    const std::string unknown = message(chat(R"("model":"starter:nobody")", 404));
+    EXPECT_TRUE(unknown.starts_with("there is no adapter nobody; there are: ")) << unknown;
+    EXPECT_NE(unknown.find("customer-service"), std::string::npos);
     EXPECT_NE(message(chat(R"("lora":[{"id":77}])", 404)).find("there is no adapter 77"), std::string::npos);
     EXPECT_NE(message(chat(R"("lora":[{"name":"../legal"}])", 404)).find("no adapter ../legal"),
               std::string::npos);
