@@ -108,9 +108,10 @@ Result<ShelvedAdapter> AdapterShelf::get(const std::string& name, const LoadedMo
 Result<ShelvedAdapter> AdapterShelf::load(const std::string& path, const std::string& name,
                                           const LoadedModel& base, const Library::Progress& progress) {
     const std::lock_guard alone(loading_);
-    CONCLAVE_TRY(auto adapter, loadAdapter(path, name, base, progress));
+    const std::string wanted = name.empty() ? nameFromPath(path) : name;
     for (const ModelEntry& model : library_.list())
-        if (model.name == adapter->name) return Error{Code::ModelNameTaken, {}, {}, {adapter->name}};
+        if (model.name == wanted) return Error{Code::ModelNameTaken, {}, {}, {wanted}};
+    CONCLAVE_TRY(auto adapter, loadAdapter(path, wanted, base, progress));
     if (const auto there = loaded(adapter->name, base)) {
         if (there->adapter->contentId == adapter->contentId) return *there;
         return Error{Code::ModelNameTaken, {}, {}, {adapter->name}};
