@@ -1,5 +1,6 @@
 #include "engine/formats/adapter_file.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -69,8 +70,14 @@ Result<AdapterFile> openGgufAdapter(const std::string& path) {
 
 Result<float> AdapterFile::scaleOf(const std::string& module, uint32_t pairRank) const {
     if (kind == Kind::Gguf) return alpha == 0 ? 1.0f : static_cast<float>(alpha / pairRank);
-    CONCLAVE_TRY(const std::optional<uint32_t> ownRank, chosen(rankPatterns, "rank_pattern", module, path));
-    CONCLAVE_TRY(const std::optional<double> ownAlpha, chosen(alphaPatterns, "alpha_pattern", module, path));
+    // PEFT's patterns know the weight of a module that was adapted as a parameter by the parameter's name.
+    const std::string weight = module + ".weight";
+    const bool parameter = std::ranges::any_of(targetParameters, [&](const std::string& name) {
+        return weight == name || weight.ends_with("." + name);
+    });
+    const std::string& known = parameter ? weight : module;
+    CONCLAVE_TRY(const std::optional<uint32_t> ownRank, chosen(rankPatterns, "rank_pattern", known, path));
+    CONCLAVE_TRY(const std::optional<double> ownAlpha, chosen(alphaPatterns, "alpha_pattern", known, path));
     const uint32_t wanted = ownRank.value_or(rank);
     if (wanted != pairRank)
         return Error{

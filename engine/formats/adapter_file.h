@@ -26,9 +26,10 @@ struct AdapterFile {
     bool rankStabilised = false;  ///< rsLoRA: alpha / sqrt(rank) instead of alpha / rank
     Patterns<uint32_t> rankPatterns;
     Patterns<double> alphaPatterns;
-    std::vector<int32_t> invocationTokens;  ///< aLoRA: the adapter works from their last occurrence on
-    std::string peftVersion;                ///< empty where the file does not say
-    std::string architecture;               ///< GGUF: general.architecture of the base
+    std::vector<std::string> targetParameters;  ///< parameters that were adapted instead of modules
+    std::vector<int32_t> invocationTokens;      ///< aLoRA: the adapter works from their last occurrence on
+    std::string peftVersion;                    ///< empty where the file does not say
+    std::string architecture;                   ///< GGUF: general.architecture of the base
 
     /// What the product of a module's matrices is multiplied with, for a pair of this rank. Errors:
     /// ValueOutOfRange where a pattern asks for another rank, or cannot be understood.

@@ -83,6 +83,19 @@ Result<void> readPatterns(const JsonFields& fields, AdapterFile& out) {
     return {};
 }
 
+/// Text that ends the name of a parameter, such as "mlp.experts.gate_up_proj".
+Result<void> readParameters(const JsonFields& fields, AdapterFile& out) {
+    if (!fields.has("target_parameters")) return {};
+    CONCLAVE_TRY(const json* names, fields.array("target_parameters"));
+    for (const json& name : *names) {
+        if (!name.is_string())
+            return Error{
+                Code::WrongType, fields.file(), "target_parameters", {name.type_name(), "a list of names"}};
+        out.targetParameters.push_back(name.get<std::string>());
+    }
+    return {};
+}
+
 Result<void> readInvocation(const JsonFields& fields, AdapterFile& out) {
     if (!fields.has("alora_invocation_tokens")) return {};
     CONCLAVE_TRY(const json* tokens, fields.array("alora_invocation_tokens"));
@@ -124,6 +137,7 @@ Result<AdapterFile> openPeftAdapter(const std::string& folder) {
     CONCLAVE_TRY(out.rankStabilised, fields.flag("use_rslora", false));
     CONCLAVE_TRY(out.peftVersion, fields.text("peft_version", ""));
     CONCLAVE_TRY_VOID(readPatterns(fields, out));
+    CONCLAVE_TRY_VOID(readParameters(fields, out));
     CONCLAVE_TRY_VOID(readInvocation(fields, out));
     const std::string weights = folder + "/adapter_model.safetensors";
     if (platform::pathKind(weights) == platform::PathKind::Missing) {

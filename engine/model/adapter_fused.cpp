@@ -39,10 +39,40 @@ struct Parameter {
     uint64_t outputs, inputs;
 };
 
+/// One way in which the shapes of a pair make sense.
 struct Fit {
-    const Parameter* parameter;
+    Parameter parameter;
     Orientation orientation;
 };
+
+std::vector<Fit> fitsOf(const AdapterPair& pair, const ModelConfig& config) {
+    const uint64_t width = config.expertIntermediate, hidden = config.hidden;
+    const Parameter parameters[] = {
+        {"gate_up_proj", {Role::ExpertGate, Role::ExpertUp}, 2, 2 * width, hidden},
+        {"down_proj", {Role::ExpertDown, Role::ExpertDown}, 1, hidden, width}};
+    const std::vector<uint64_t>&a = pair.a->shape, &b = pair.b->shape;
+    std::vector<Fit> fits;
+    if (a.size() != 2 || b.size() != 2) return fits;
+    for (const Parameter& parameter : parameters) {
+        if (a[1] == parameter.inputs && b[0] == parameter.outputs)
+            fits.push_back({parameter, Orientation::Straight});
+        if (a[1] == parameter.outputs && b[0] == parameter.inputs)
+            fits.push_back({parameter, Orientation::Swapped});
+    }
+    return fits;
+}
+
+/// What another pair of the file proves: one release wrote them all. transformers 5.4 to 5.12 change what
+/// PEFT 0.19.0 writes, so that this says more than the version.
+Result<std::optional<Orientation>> provenIn(const AdapterFile& file, const ModelConfig& config) {
+    CONCLAVE_TRY(const std::vector<AdapterPair> pairs, pairsOf(file));
+    for (const AdapterPair& pair : pairs) {
+        if (!fusedLayer(pair.module)) continue;
+        if (const std::vector<Fit> fits = fitsOf(pair, config); fits.size() == 1)
+            return std::optional(fits[0].orientation);
+    }
+    return std::optional<Orientation>();
+}
 
 }  // namespace
 
@@ -60,28 +90,20 @@ Result<std::vector<FactorPlan>> planFused(const AdapterFile& file, const Adapter
         return Error{Code::AdapterMismatch, file.path, pair.a->name, {what}};
     };
     if (!table.find(Role::ExpertGate, layer)) return mismatch("the model has no experts in this layer");
-    const uint64_t width = config.expertIntermediate, hidden = config.hidden, experts = config.experts;
-    const Parameter parameters[] = {
-        {"gate_up_proj", {Role::ExpertGate, Role::ExpertUp}, 2, 2 * width, hidden},
-        {"down_proj", {Role::ExpertDown, Role::ExpertDown}, 1, hidden, width}};
-
+    const uint64_t experts = config.experts;
     const std::vector<uint64_t>&a = pair.a->shape, &b = pair.b->shape;
     if (a.size() != 2 || b.size() != 2 || a[0] == 0 || a[0] != b[1] || a[0] % experts != 0)
         return mismatch("shapes " + shapeText(*pair.a) + " and " + shapeText(*pair.b) +
                         " are not a pair for " + std::to_string(experts) + " experts");
-    std::vector<Fit> fits;
-    for (const Parameter& parameter : parameters) {
-        if (a[1] == parameter.inputs && b[0] == parameter.outputs)
-            fits.push_back({&parameter, Orientation::Straight});
-        if (a[1] == parameter.outputs && b[0] == parameter.inputs)
-            fits.push_back({&parameter, Orientation::Swapped});
-    }
+    std::vector<Fit> fits = fitsOf(pair, config);
     if (fits.empty())
         return mismatch("shapes " + shapeText(*pair.a) + " and " + shapeText(*pair.b) +
                         " fit neither gate_up_proj nor down_proj of this model");
-    if (fits.size() > 1)
-        if (const std::optional<Orientation> known = orientationOf(file.peftVersion))
-            std::erase_if(fits, [&](const Fit& fit) { return fit.orientation != *known; });
+    if (fits.size() > 1) {
+        CONCLAVE_TRY(std::optional<Orientation> known, provenIn(file, config));
+        if (!known) known = orientationOf(file.peftVersion);
+        if (known) std::erase_if(fits, [&](const Fit& fit) { return fit.orientation != *known; });
+    }
     if (fits.size() != 1)
         return Error{Code::UnsupportedOption,
                      file.path,
@@ -89,7 +111,7 @@ Result<std::vector<FactorPlan>> planFused(const AdapterFile& file, const Adapter
                      {"a fused pair whose orientation neither its shape nor peft_version tells",
                       "save it again with PEFT 0.19.1 or later"}};
 
-    const Parameter& parameter = *fits[0].parameter;
+    const Parameter& parameter = fits[0].parameter;
     const bool straight = fits[0].orientation == Orientation::Straight;
     const uint64_t rank = a[0] / experts, each = parameter.outputs / parameter.count;
     CONCLAVE_TRY_VOID(checkRank(file, *pair.a, rank, each, parameter.inputs, config));

@@ -164,8 +164,28 @@ std::string adaptedName(const testing::TestParamInfo<Adapted>& info) {
 INSTANTIATE_TEST_SUITE_P(Fixtures, AdaptedGolden, testing::ValuesIn(adaptersBelow(kFixtures + "/models")),
                          adaptedName);
 
+/// Written by PEFT itself, from 0.17 on, with what it computes.
+std::vector<Adapted> writtenByPeft() {
+    std::vector<Adapted> out;
+    std::error_code missing;
+    for (fs::recursive_directory_iterator at(kFixtures + "/adapters", missing), end; !missing && at != end;
+         at.increment(missing))
+        if (at->path().filename() == "adapter_config.json") {
+            const fs::path adapter = at->path().parent_path();
+            out.emplace_back(kFixtures + "/models/" + adapter.parent_path().filename().string(),
+                             adapter.string());
+        }
+    std::ranges::sort(out);
+    return out;
+}
+INSTANTIATE_TEST_SUITE_P(Peft, AdaptedGolden, testing::ValuesIn(writtenByPeft()),
+                         [](const testing::TestParamInfo<Adapted>& info) {
+                             return adaptedName({{info.param.second, info.param.second}, info.index});
+                         });
+
 TEST(AdaptedGoldenSuite, FindsItsAdapters) {
     EXPECT_GE(adaptersBelow(kFixtures + "/models").size(), 15u);
+    EXPECT_GE(writtenByPeft().size(), 23u);
 }
 
 TEST(Check, StarterAdaptersPass) {
