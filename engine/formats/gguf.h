@@ -12,6 +12,7 @@
 
 #include "engine/base/result.h"
 #include "engine/formats/tensor_directory.h"
+#include "engine/formats/text_list.h"
 
 namespace conclave::engine::formats {
 
@@ -20,8 +21,8 @@ using GgufScalar = std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, in
                                 std::string, uint64_t, int64_t, double>;
 using GgufArray =
     std::variant<std::vector<uint8_t>, std::vector<int8_t>, std::vector<uint16_t>, std::vector<int16_t>,
-                 std::vector<uint32_t>, std::vector<int32_t>, std::vector<float>, std::vector<bool>,
-                 std::vector<std::string>, std::vector<uint64_t>, std::vector<int64_t>, std::vector<double>>;
+                 std::vector<uint32_t>, std::vector<int32_t>, std::vector<float>, std::vector<bool>, TextList,
+                 std::vector<uint64_t>, std::vector<int64_t>, std::vector<double>>;
 using GgufValue = std::variant<GgufScalar, GgufArray>;
 /// Keys of a file that is written, in its order.
 using GgufMetadata = std::vector<std::pair<std::string, GgufValue>>;
@@ -71,7 +72,7 @@ class GgufFile {
     base::Result<uint64_t> unsignedInt(std::string_view key, uint64_t otherwise) const;
     base::Result<double> number(std::string_view key, double otherwise) const;
     base::Result<bool> boolean(std::string_view key, bool otherwise) const;
-    base::Result<std::vector<std::string>> texts(std::string_view key) const;
+    base::Result<const TextList*> texts(std::string_view key) const;  ///< lives as long as the file
     base::Result<std::vector<float>> floats(std::string_view key) const;
     base::Result<std::vector<int64_t>> integers(std::string_view key) const;
 

@@ -16,14 +16,14 @@ class HeaderBytes {
         bytes_.insert(bytes_.end(), bytes, bytes + sizeof value);
     }
 
-    void text(const std::string& value) {
+    void text(std::string_view value) {
         number(uint64_t{value.size()});
         const auto* bytes = reinterpret_cast<const std::byte*>(value.data());
         bytes_.insert(bytes_.end(), bytes, bytes + value.size());
     }
 
     template <class T> void plain(const T& value) {
-        if constexpr (std::is_same_v<T, std::string>)
+        if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view>)
             text(value);
         else if constexpr (std::is_same_v<T, bool>)
             number(static_cast<uint8_t>(value));

@@ -19,14 +19,13 @@ using base::Result;
 constexpr uint64_t kMostStringBytes = uint64_t{16} << 20;
 constexpr uint64_t kMostNameBytes = 65535;
 constexpr uint64_t kMostArrayValues = uint64_t{64} << 20;
-constexpr uint64_t kMostMetadataBytes = uint64_t{1} << 30;
 constexpr uint64_t kMostTensors = uint64_t{1} << 20;
 constexpr uint64_t kLeastAlignment = 8, kMostAlignment = uint64_t{1} << 20;
 constexpr uint32_t kMostDimensions = 4;
 // The least bytes that a metadata entry (length, type, one byte of value) and a tensor's entry take.
 constexpr uint64_t kLeastKeyBytes = 8 + 4 + 1, kLeastTensorBytes = 8 + 4 + 8 + 4 + 8;
-// What a map's node and a string's object take beside their bytes.
-constexpr uint64_t kNodeBytes = 128;
+// What a map's node and a text take beside their bytes. In a list a text takes less, but lists become tables.
+constexpr uint64_t kNodeBytes = 128, kTextBytes = sizeof(std::string);
 
 struct Conversion {
     std::string_view prefix;  ///< of the names of ggml types
@@ -66,14 +65,11 @@ Error GgufParser::malformed(std::string what) const {
     return {Code::MalformedFile, name_, field_, {std::move(what)}};
 }
 
-Result<void> GgufParser::spend(uint64_t bytes) {
-    spent_ += bytes;
-    if (spent_ > kMostMetadataBytes)
-        return Error{Code::LimitExceeded,
-                     name_,
-                     "memory for metadata",
-                     {std::to_string(spent_), std::to_string(kMostMetadataBytes)}};
-    return {};
+Error GgufParser::tooMuchMetadata() const {
+    return {Code::LimitExceeded,
+            name_,
+            "memory for metadata",
+            {std::to_string(spent_), std::to_string(kMostMetadataBytes)}};
 }
 
 template <class T> Result<T> GgufParser::read() {
@@ -84,7 +80,7 @@ template <class T> Result<T> GgufParser::read() {
     return value;
 }
 
-Result<std::string> GgufParser::readString(uint64_t limit) {
+Result<std::string_view> GgufParser::readText(uint64_t limit) {
     CONCLAVE_TRY(const uint64_t length, read<uint64_t>());
     if (length > left()) return truncated(length);
     if (length > limit)
@@ -92,15 +88,16 @@ Result<std::string> GgufParser::readString(uint64_t limit) {
                      name_,
                      "length of a text in " + field_,
                      {std::to_string(length), std::to_string(limit)}};
-    CONCLAVE_TRY_VOID(spend(sizeof(std::string) + length));
-    std::string text(reinterpret_cast<const char*>(bytes_.data() + at_), length);
+    if (!spend(kTextBytes + length)) return tooMuchMetadata();
+    const std::string_view text(reinterpret_cast<const char*>(bytes_.data() + at_), length);
     at_ += length;
     return text;
 }
 
 /// A key or a tensor's name: it stands in messages and is compared with names of ours.
 Result<std::string> GgufParser::readName(const char* what) {
-    CONCLAVE_TRY(std::string name, readString(kMostNameBytes));
+    CONCLAVE_TRY(const std::string_view text, readText(kMostNameBytes));
+    std::string name(text);
     field_ = std::string(what) + " " + printable(name);
     if (name.empty() || name.find('\0') != std::string::npos || !base::isValidUtf8(name))
         return malformed("a name must be UTF-8 text that is not empty and has no NUL byte");
@@ -111,10 +108,34 @@ template <class T> Result<GgufValue> GgufParser::readNumbers(uint64_t count) {
     if (count > left() / sizeof(T))
         return truncated(count > std::numeric_limits<uint64_t>::max() / sizeof(T) ? count
                                                                                   : count * sizeof(T));
-    CONCLAVE_TRY_VOID(spend(count * sizeof(T)));
+    if (!spend(count * sizeof(T))) return tooMuchMetadata();
     std::vector<T> values(count);
     if (count > 0) std::memcpy(values.data(), bytes_.data() + at_, count * sizeof(T));
     at_ += count * sizeof(T);
+    return GgufValue(GgufArray(std::move(values)));
+}
+
+/// About how many bytes the next texts have together. Nothing is promised: whoever reads them looks again.
+uint64_t GgufParser::bytesOfTexts(uint64_t count) const {
+    uint64_t bytes = 0, length = 0;
+    for (size_t at = at_; count > 0 && bytes_.size() - at >= sizeof length; --count) {
+        std::memcpy(&length, bytes_.data() + at, sizeof length);
+        at += sizeof length;
+        if (length > bytes_.size() - at) break;
+        at += length;
+        bytes += length;
+    }
+    return bytes;
+}
+
+Result<GgufValue> GgufParser::readTexts(uint64_t count) {
+    TextList values;
+    const uint64_t budget = kMostMetadataBytes - spent_;
+    values.reserve(std::min(count, budget / kTextBytes), std::min(bytesOfTexts(count), budget));
+    for (uint64_t i = 0; i < count; ++i) {
+        CONCLAVE_TRY(const std::string_view text, readText(kMostStringBytes));
+        values.push_back(text);
+    }
     return GgufValue(GgufArray(std::move(values)));
 }
 
@@ -157,17 +178,8 @@ Result<GgufValue> GgufParser::readArray() {
     const uint64_t least = type == kGgufString ? 8 : 1;
     if (count > left() / least)
         return truncated(count > std::numeric_limits<uint64_t>::max() / least ? count : count * least);
-    if (type == kGgufString) {
-        std::vector<std::string> values;
-        CONCLAVE_TRY_VOID(spend(0));
-        values.reserve(std::min<uint64_t>(count, (kMostMetadataBytes - spent_) / sizeof(std::string)));
-        for (uint64_t i = 0; i < count; ++i) {
-            CONCLAVE_TRY(std::string text, readString(kMostStringBytes));
-            values.push_back(std::move(text));
-        }
-        return GgufValue(GgufArray(std::move(values)));
-    }
-    CONCLAVE_TRY_VOID(spend(count));
+    if (type == kGgufString) return readTexts(count);
+    if (!spend(count)) return tooMuchMetadata();
     std::vector<bool> values(count);
     for (uint64_t i = 0; i < count; ++i) {
         const auto byte = static_cast<uint8_t>(bytes_[at_++]);
@@ -203,8 +215,8 @@ Result<GgufValue> GgufParser::readScalar(uint32_t type) {
         return GgufValue(GgufScalar(byte == 1));
     }
     case kGgufString: {
-        CONCLAVE_TRY(std::string text, readString(kMostStringBytes));
-        return GgufValue(GgufScalar(std::move(text)));
+        CONCLAVE_TRY(const std::string_view text, readText(kMostStringBytes));
+        return GgufValue(GgufScalar(std::string(text)));
     }
     case kGgufArray:
         return readArray();
@@ -255,7 +267,7 @@ Result<void> GgufParser::readMetadata() {
     for (uint64_t i = 0; i < keyCount_; ++i) {
         field_ = "metadata entry " + std::to_string(i + 1);
         CONCLAVE_TRY(std::string key, readName("metadata key"));
-        CONCLAVE_TRY_VOID(spend(kNodeBytes));
+        if (!spend(kNodeBytes)) return tooMuchMetadata();
         field_ = printable(key);
         if (file_.metadata_.count(key) > 0)
             return Error{Code::DuplicateName, name_, "metadata key " + field_, {}};

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/base/result.h"
@@ -26,6 +27,7 @@ class GgufParser {
     static base::Result<void> join(GgufFile& first, const GgufFile& part, platform::MappedFile mapping);
 
   private:
+    static constexpr uint64_t kMostMetadataBytes = uint64_t{1} << 30;
     struct PlacedTensor {
         TensorInfo info;
         uint64_t offset, size;
@@ -34,13 +36,20 @@ class GgufParser {
     size_t left() const { return bytes_.size() - at_; }
     base::Error truncated(uint64_t needed) const;
     base::Error malformed(std::string what) const;
-    /// Counts memory that metadata takes.
-    base::Result<void> spend(uint64_t bytes);
+    /// Counts memory that metadata takes; false where it is more than there may be.
+    bool spend(uint64_t bytes) {
+        spent_ += bytes;
+        return spent_ <= kMostMetadataBytes;
+    }
+    base::Error tooMuchMetadata() const;
 
     template <class T> base::Result<T> read();
-    base::Result<std::string> readString(uint64_t limit);
+    /// The text lies in the file's bytes.
+    base::Result<std::string_view> readText(uint64_t limit);
     base::Result<std::string> readName(const char* what);
     template <class T> base::Result<GgufValue> readNumbers(uint64_t count);
+    uint64_t bytesOfTexts(uint64_t count) const;
+    base::Result<GgufValue> readTexts(uint64_t count);
     base::Result<GgufValue> readScalar(uint32_t type);
     base::Result<GgufValue> readArray();
 

@@ -133,11 +133,11 @@ Result<bool> GgufFile::boolean(std::string_view key, bool otherwise) const {
     return has(key) ? boolean(key) : Result<bool>(otherwise);
 }
 
-Result<std::vector<std::string>> GgufFile::texts(std::string_view key) const {
+Result<const TextList*> GgufFile::texts(std::string_view key) const {
     const auto found = metadata_.find(key);
     if (found == metadata_.end()) return missing(path_, key);
     if (const auto* array = std::get_if<GgufArray>(&found->second))
-        if (const auto* values = std::get_if<std::vector<std::string>>(array)) return *values;
+        if (const auto* values = std::get_if<TextList>(array)) return values;
     return wrongType(path_, key, found->second, "an array of text");
 }
 

@@ -165,7 +165,8 @@ constexpr const char* kScores = "tokenizer.ggml.scores";
 constexpr const char* kTypes = "tokenizer.ggml.token_type";
 
 Result<void> readTokens(const GgufFile& file, TokenizerSpec& spec) {
-    CONCLAVE_TRY(spec.tokens, file.texts(kTokens));
+    CONCLAVE_TRY(const TextList* tokens, file.texts(kTokens));
+    spec.tokens = *tokens;
     spec.kinds.assign(spec.tokens.size(), TokenKind::Normal);
     if (!file.has(kTypes)) return {};
     CONCLAVE_TRY(const std::vector<int64_t> types, file.integers(kTypes));
@@ -184,8 +185,9 @@ Result<void> readTokens(const GgufFile& file, TokenizerSpec& spec) {
         spec.kinds[i] = static_cast<TokenKind>(types[i]);
         const bool control = spec.kinds[i] == TokenKind::Control || spec.kinds[i] == TokenKind::Unknown;
         if ((control || spec.kinds[i] == TokenKind::UserDefined) && !spec.tokens[i].empty())
-            spec.added.push_back(
-                {.id = TokenId{static_cast<int32_t>(i)}, .content = spec.tokens[i], .special = control});
+            spec.added.push_back({.id = TokenId{static_cast<int32_t>(i)},
+                                  .content = std::string(spec.tokens[i]),
+                                  .special = control});
     }
     return {};
 }
@@ -238,20 +240,27 @@ Result<void> readByteLevelBpe(const GgufFile& file, TokenizerSpec& spec) {
     spec.ignoreMerges = row->ignoreMerges;
     spec.addBos = row->addBos && spec.bos.has_value();
     spec.addSpacePrefix = false;
-    CONCLAVE_TRY(const std::vector<std::string> merges, file.texts(kMerges));
-    spec.merges.reserve(merges.size());
-    for (size_t i = 0; i < merges.size(); ++i) {
-        // A space cannot stand inside a token of the byte alphabet, so the first one after a character parts
-        // the two.
-        const size_t space = merges[i].find(' ', 1);
-        if (merges[i].empty() || space == std::string::npos)
+    return {};
+}
+
+/// The two tokens of a line, or empty texts where it is not that. A space cannot stand inside a token of the
+/// byte alphabet, so the first one after a character parts the two.
+MergeTexts::Pair splitMerge(std::string_view line) {
+    const size_t space = line.find(' ', 1);
+    if (space == std::string_view::npos) return {};
+    return {line.substr(0, space), line.substr(space + 1)};
+}
+
+/// The texts are the file's.
+Result<MergeTexts> readMerges(const GgufFile& file) {
+    CONCLAVE_TRY(const TextList* lines, file.texts(kMerges));
+    for (size_t i = 0; i < lines->size(); ++i)
+        if (splitMerge((*lines)[i]).first.empty())
             return Error{Code::BadTokenizer,
-                         spec.file,
+                         file.path(),
                          std::string(kMerges) + "[" + std::to_string(i) + "]",
                          {"is not two tokens with a space between them"}};
-        spec.merges.emplace_back(merges[i].substr(0, space), merges[i].substr(space + 1));
-    }
-    return {};
+    return MergeTexts{lines->size(), [lines](size_t i) { return splitMerge((*lines)[i]); }};
 }
 
 Result<void> readScoreBpe(const GgufFile& file, TokenizerSpec& spec) {
@@ -321,10 +330,13 @@ Result<TokenizerSpec> readGgufVocabulary(const GgufFile& file) {
                      {model, "gpt2 (byte-level BPE) and llama (BPE by scores) are"}};
     CONCLAVE_TRY_VOID(readTokens(file, spec));
     CONCLAVE_TRY_VOID(readIds(file, spec));
-    if (model == "gpt2")
+    MergeTexts merges;
+    if (model == "gpt2") {
         CONCLAVE_TRY_VOID(readByteLevelBpe(file, spec));
-    else
+        CONCLAVE_TRY(merges, readMerges(file));
+    } else {
         CONCLAVE_TRY_VOID(readScoreBpe(file, spec));
+    }
     CONCLAVE_TRY(spec.addBos, file.boolean("tokenizer.ggml.add_bos_token", spec.addBos));
     CONCLAVE_TRY(spec.addEos, file.boolean("tokenizer.ggml.add_eos_token", false));
     if (spec.addBos && !spec.bos)
@@ -338,7 +350,7 @@ Result<TokenizerSpec> readGgufVocabulary(const GgufFile& file) {
     if (!spec.unknown)
         for (size_t i = 0; i < spec.kinds.size() && !spec.unknown; ++i)
             if (spec.kinds[i] == TokenKind::Unknown) spec.unknown = TokenId{static_cast<int32_t>(i)};
-    CONCLAVE_TRY_VOID(checkTokenizer(spec, {kTokens, kMerges, kTokens}));
+    CONCLAVE_TRY_VOID(checkTokenizer(spec, merges, {kTokens, kMerges, kTokens}));
     return spec;
 }
 

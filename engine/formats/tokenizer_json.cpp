@@ -59,8 +59,13 @@ struct Field {
         return field.asText();
     }
     Result<std::string> asText() const {
+        CONCLAVE_TRY(const std::string_view text, asView());
+        return std::string(text);
+    }
+    /// The text lies in the document.
+    Result<std::string_view> asView() const {
         if (!value->is_string()) return wrong("text");
-        return value->get<std::string>();
+        return std::string_view(value->get_ref<const std::string&>());
     }
     Result<bool> flag(const char* key, bool otherwise) const {
         if (!has(key)) return otherwise;
@@ -335,21 +340,26 @@ constexpr StepRow<Template> kPostProcessors[] = {
 
 // --- model and added tokens ---
 
-Result<void> place(const Field& field, TokenizerSpec& spec, TokenId id, const std::string& text,
-                   TokenKind kind) {
-    const auto index = static_cast<size_t>(base::toInt(id));
-    if (index >= spec.tokens.size()) {
-        spec.tokens.resize(index + 1);
-        spec.kinds.resize(index + 1, TokenKind::Unused);
-    }
-    if (!spec.tokens[index].empty() && spec.tokens[index] != text)
-        return field.bad("id " + std::to_string(index) + " belongs to another token already");
-    spec.tokens[index] = text;
-    spec.kinds[index] = kind;
-    return {};
-}
+/// The tokens by id, while they come in any order. The texts lie in the document.
+struct Tokens {
+    std::vector<std::string_view> texts;
+    std::vector<TokenKind> kinds;
 
-Result<void> readVocabulary(const Field& vocab, TokenizerSpec& spec) {
+    Result<void> place(const Field& field, TokenId id, std::string_view text, TokenKind kind) {
+        const auto index = static_cast<size_t>(base::toInt(id));
+        if (index >= texts.size()) {
+            texts.resize(index + 1);
+            kinds.resize(index + 1, TokenKind::Unused);
+        }
+        if (!texts[index].empty() && texts[index] != text)
+            return field.bad("id " + std::to_string(index) + " belongs to another token already");
+        texts[index] = text;
+        kinds[index] = kind;
+        return {};
+    }
+};
+
+Result<void> readVocabulary(const Field& vocab, Tokens& tokens) {
     if (!vocab.value->is_object()) return vocab.wrong("an object");
     const auto limit = static_cast<int64_t>(vocab.value->size()) * 2 + kHolesAllowed;
     for (auto it = vocab.value->begin(); it != vocab.value->end(); ++it) {
@@ -357,34 +367,37 @@ Result<void> readVocabulary(const Field& vocab, TokenizerSpec& spec) {
         CONCLAVE_TRY(const TokenId id, entry.id());
         if (base::toInt(id) >= limit)
             return Error{Code::ValueOutOfRange,
-                         spec.file,
+                         *vocab.file,
                          entry.path,
                          {std::to_string(base::toInt(id)),
                           "the vocabulary has only " + std::to_string(vocab.value->size()) + " tokens"}};
-        CONCLAVE_TRY_VOID(place(entry, spec, id, it.key(), TokenKind::Normal));
+        CONCLAVE_TRY_VOID(tokens.place(entry, id, it.key(), TokenKind::Normal));
     }
     return {};
 }
 
-Result<void> readMerges(const Field& merges, TokenizerSpec& spec) {
-    spec.merges.reserve(merges.value->size());
-    for (size_t i = 0; i < merges.value->size(); ++i) {
-        const Field entry = merges.at(i);
+/// The texts lie in the document.
+Result<MergeTexts> readMerges(const Field& list) {
+    std::vector<MergeTexts::Pair> merges;
+    merges.reserve(list.value->size());
+    for (size_t i = 0; i < list.value->size(); ++i) {
+        const Field entry = list.at(i);
         if (entry.value->is_string()) {
-            const std::string text = entry.value->get<std::string>();
+            CONCLAVE_TRY(const std::string_view text, entry.asView());
             const size_t space = text.find(' ');
-            if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos)
+            if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos)
                 return entry.bad("is not two tokens with one space between them");
-            spec.merges.emplace_back(text.substr(0, space), text.substr(space + 1));
+            merges.emplace_back(text.substr(0, space), text.substr(space + 1));
             continue;
         }
         if (!entry.value->is_array() || entry.value->size() != 2)
             return entry.wrong("text or a pair of texts");
-        CONCLAVE_TRY(std::string left, entry.at(0).asText());
-        CONCLAVE_TRY(std::string right, entry.at(1).asText());
-        spec.merges.emplace_back(std::move(left), std::move(right));
+        CONCLAVE_TRY(const std::string_view left, entry.at(0).asView());
+        CONCLAVE_TRY(const std::string_view right, entry.at(1).asView());
+        merges.emplace_back(left, right);
     }
-    return {};
+    const size_t count = merges.size();
+    return MergeTexts{count, [merges = std::move(merges)](size_t i) { return merges[i]; }};
 }
 
 Result<void> readModel(const Field& model, TokenizerSpec& spec) {
@@ -403,23 +416,21 @@ Result<void> readModel(const Field& model, TokenizerSpec& spec) {
     CONCLAVE_TRY(spec.byteFallback, model.flag("byte_fallback", false));
     CONCLAVE_TRY(spec.ignoreMerges, model.flag("ignore_merges", false));
     CONCLAVE_TRY(spec.fuseUnknown, model.flag("fuse_unk", false));
-    CONCLAVE_TRY(const Field vocab, model.child("vocab"));
-    CONCLAVE_TRY_VOID(readVocabulary(vocab, spec));
-    CONCLAVE_TRY(const Field merges, model.array("merges"));
-    CONCLAVE_TRY_VOID(readMerges(merges, spec));
     return {};
 }
 
-Result<void> readAdded(const Field& document, TokenizerSpec& spec) {
+Result<void> readAdded(const Field& document, Tokens& tokens, std::vector<AddedToken>& added) {
     if (!document.has("added_tokens")) return {};
     CONCLAVE_TRY(const Field list, document.array("added_tokens"));
-    const auto limit = static_cast<int64_t>(spec.tokens.size() + list.value->size()) + kHolesAllowed;
+    const auto limit = static_cast<int64_t>(tokens.texts.size() + list.value->size()) + kHolesAllowed;
     for (size_t i = 0; i < list.value->size(); ++i) {
         const Field entry = list.at(i);
         AddedToken token;
         CONCLAVE_TRY(const Field id, entry.child("id"));
         CONCLAVE_TRY(token.id, id.id());
-        CONCLAVE_TRY(token.content, entry.text("content"));
+        CONCLAVE_TRY(const Field content, entry.child("content"));
+        CONCLAVE_TRY(const std::string_view text, content.asView());
+        token.content = text;
         CONCLAVE_TRY(token.special, entry.flag("special", false));
         CONCLAVE_TRY(token.leftStrip, entry.flag("lstrip", false));
         CONCLAVE_TRY(token.rightStrip, entry.flag("rstrip", false));
@@ -427,13 +438,13 @@ Result<void> readAdded(const Field& document, TokenizerSpec& spec) {
         CONCLAVE_TRY(token.normalized, entry.flag("normalized", !token.special));
         if (base::toInt(token.id) >= limit)
             return Error{Code::ValueOutOfRange,
-                         spec.file,
+                         *document.file,
                          id.path,
                          {std::to_string(base::toInt(token.id)),
-                          "the vocabulary has only " + std::to_string(spec.tokens.size()) + " tokens"}};
-        CONCLAVE_TRY_VOID(place(entry, spec, token.id, token.content,
-                                token.special ? TokenKind::Control : TokenKind::UserDefined));
-        spec.added.push_back(std::move(token));
+                          "the vocabulary has only " + std::to_string(tokens.texts.size()) + " tokens"}};
+        CONCLAVE_TRY_VOID(
+            tokens.place(entry, token.id, text, token.special ? TokenKind::Control : TokenKind::UserDefined));
+        added.push_back(std::move(token));
     }
     return {};
 }
@@ -448,10 +459,11 @@ Result<TokenId> namedToken(const Field& field, const TokenizerSpec& spec) {
         at = &*inner;
     }
     CONCLAVE_TRY(const std::string text, at->asText());
-    const auto it =
-        text.empty() ? spec.tokens.end() : std::find(spec.tokens.begin(), spec.tokens.end(), text);
-    if (it == spec.tokens.end()) return field.bad("\"" + text + "\" is not a token of the vocabulary");
-    return TokenId{static_cast<int32_t>(it - spec.tokens.begin())};
+    size_t id = 0;
+    while (id < spec.tokens.size() && (text.empty() || spec.tokens[id] != text))
+        ++id;
+    if (id == spec.tokens.size()) return field.bad("\"" + text + "\" is not a token of the vocabulary");
+    return TokenId{static_cast<int32_t>(id)};
 }
 
 /// tokenizer_config.json: which tokens begin and end a text. `legacy` and the class are not looked at:
@@ -529,7 +541,15 @@ Result<TokenizerSpec> parseTokenizerJson(std::string_view text, const std::strin
     const Field root{&document, "", &spec.file};
     CONCLAVE_TRY(const Field model, root.child("model"));
     CONCLAVE_TRY_VOID(readModel(model, spec));
-    CONCLAVE_TRY_VOID(readAdded(root, spec));
+    CONCLAVE_TRY(const Field vocab, model.child("vocab"));
+    Tokens tokens;
+    CONCLAVE_TRY_VOID(readVocabulary(vocab, tokens));
+    CONCLAVE_TRY(const Field list, model.array("merges"));
+    CONCLAVE_TRY(const MergeTexts merges, readMerges(list));
+    CONCLAVE_TRY_VOID(readAdded(root, tokens, spec.added));
+    for (const std::string_view token : tokens.texts)
+        spec.tokens.push_back(token);
+    spec.kinds = std::move(tokens.kinds);
     CONCLAVE_TRY_VOID(readParts(root, spec));
     for (const auto& id : {spec.bos, spec.eos})
         if (id && (static_cast<size_t>(base::toInt(*id)) >= spec.tokens.size()))
@@ -546,7 +566,7 @@ Result<TokenizerSpec> parseTokenizerJson(std::string_view text, const std::strin
         CONCLAVE_TRY_VOID(readConfig({&config, "", &configName}, spec));
     }
     if (spec.eos) spec.endTokens.push_back(*spec.eos);
-    CONCLAVE_TRY_VOID(checkTokenizer(spec, {"model.vocab", "model.merges", "added_tokens"}));
+    CONCLAVE_TRY_VOID(checkTokenizer(spec, merges, {"model.vocab", "model.merges", "added_tokens"}));
     return spec;
 }
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <unordered_map>
 
 #include "engine/base/utf8.h"
+#include "engine/formats/text_index.h"
 
 namespace conclave::engine::formats {
 namespace {
@@ -17,8 +17,6 @@ using base::TokenId;
 constexpr size_t kTokenBytes = 65536;
 constexpr size_t kAddedBytes = 1024;
 
-using IdOfText = std::unordered_map<std::string_view, TokenId>;
-
 /// Token text as a message shows it.
 std::string quoted(std::string_view text) {
     constexpr size_t kShown = 40;
@@ -30,14 +28,17 @@ std::string entry(const std::string& field, size_t index) {
     return field + "[" + std::to_string(index) + "]";
 }
 
-base::Result<IdOfText> indexTokens(const TokenizerSpec& spec, const TokenizerFields& field) {
+TokenId idOf(uint32_t at) {
+    return TokenId{static_cast<int32_t>(at)};
+}
+
+base::Result<TextIndex> indexTokens(const TokenizerSpec& spec, const TokenizerFields& field) {
     if (spec.tokens.empty())
         return Error{Code::BadTokenizer, spec.file, field.tokens, {"the vocabulary has no tokens"}};
     CONCLAVE_CHECK(spec.kinds.size() == spec.tokens.size());
-    IdOfText ids;
-    ids.reserve(spec.tokens.size());
-    for (size_t i = 0; i < spec.tokens.size(); ++i) {
-        const std::string& text = spec.tokens[i];
+    TextIndex ids(spec.tokens.size());
+    for (uint32_t i = 0; i < spec.tokens.size(); ++i) {
+        const std::string_view text = spec.tokens[i];
         const size_t valid = base::validUtf8Prefix(text);
         if (valid != text.size())
             return Error{Code::InvalidUtf8, spec.file, entry(field.tokens, i), {std::to_string(valid)}};
@@ -51,41 +52,62 @@ base::Result<IdOfText> indexTokens(const TokenizerSpec& spec, const TokenizerFie
                          spec.file,
                          entry(field.tokens, i),
                          {quoted(text) + " is marked as a byte but is not of the form <0x00> to <0xFF>"}};
-        if (!text.empty() && !ids.emplace(text, TokenId{static_cast<int32_t>(i)}).second)
+        if (!text.empty() && !ids.add(spec.tokens, i))
             return Error{Code::DuplicateName, spec.file, entry(field.tokens, i) + " " + quoted(text), {}};
     }
     return ids;
 }
 
-base::Result<void> checkMerges(const TokenizerSpec& spec, const IdOfText& ids, const TokenizerFields& field) {
-    std::string joined;
-    for (size_t i = 0; i < spec.merges.size(); ++i) {
-        const auto& [left, right] = spec.merges[i];
-        joined.assign(left).append(right);
-        for (const std::string* text : {&left, &right, static_cast<const std::string*>(&joined)})
-            if (ids.find(*text) == ids.end())
-                return Error{Code::BadTokenizer,
-                             spec.file,
-                             entry(field.merges, i),
-                             {"needs token " + quoted(*text) + ", which the vocabulary lacks"}};
+/// True where `text` is `left` and `right` one after the other.
+bool isJoined(std::string_view text, std::string_view left, std::string_view right) {
+    return text.size() == left.size() + right.size() && text.starts_with(left) && text.ends_with(right);
+}
+
+base::Result<void> resolveMerges(TokenizerSpec& spec, const TextIndex& ids, const MergeTexts& merges,
+                                 const TokenizerFields& field) {
+    spec.merges.clear();
+    spec.merges.reserve(merges.count);
+    std::string whole;
+    uint32_t next = 0;
+    for (size_t i = 0; i < merges.count; ++i) {
+        const auto [leftText, rightText] = merges.at(i);
+        const uint32_t left = ids.find(spec.tokens, leftText), right = ids.find(spec.tokens, rightText);
+        // Most files list merges in the order of the tokens that they make: no search, where that holds.
+        uint32_t joined = next;
+        if (joined >= spec.tokens.size() || !isJoined(spec.tokens[joined], leftText, rightText)) {
+            whole.assign(leftText).append(rightText);
+            joined = ids.find(spec.tokens, whole);
+        }
+        if (left == TextIndex::kNone || right == TextIndex::kNone || joined == TextIndex::kNone) {
+            const std::string_view lacking = left == TextIndex::kNone    ? leftText
+                                             : right == TextIndex::kNone ? rightText
+                                                                         : std::string_view(whole);
+            return Error{Code::BadTokenizer,
+                         spec.file,
+                         entry(field.merges, i),
+                         {"needs token " + quoted(lacking) + ", which the vocabulary lacks"}};
+        }
+        spec.merges.push_back({.left = idOf(left), .right = idOf(right), .joined = idOf(joined)});
+        next = joined + 1;
     }
     return {};
 }
 
 /// A token that a user's text may become.
-bool isPlain(const TokenizerSpec& spec, TokenId id) {
-    const TokenKind kind = spec.kinds[static_cast<size_t>(base::toInt(id))];
+bool isPlain(const TokenizerSpec& spec, size_t id) {
+    const TokenKind kind = spec.kinds[id];
     return kind != TokenKind::Control && kind != TokenKind::Unknown;
 }
 
 /// Every byte that can be part of valid UTF-8 must lead to some token, or a user's text would lose
 /// characters.
-base::Result<void> checkBytes(const TokenizerSpec& spec, const IdOfText& ids, const TokenizerFields& field) {
+base::Result<void> checkBytes(const TokenizerSpec& spec, const TextIndex& ids, const TokenizerFields& field) {
     if (spec.unknown) return {};
     if (spec.model != TokenizerModel::ByteLevelBpe) {
         std::array<bool, 256> known{};
-        for (const auto& [text, id] : ids)
-            if (const auto byte = byteOfToken(text); byte && isPlain(spec, id)) known[*byte] = true;
+        for (size_t id = 0; id < spec.tokens.size(); ++id)
+            if (const auto byte = byteOfToken(spec.tokens[id]); byte && isPlain(spec, id))
+                known[*byte] = true;
         if (!spec.byteFallback || !std::all_of(known.begin(), known.end(), [](bool k) { return k; }))
             return Error{Code::BadTokenizer,
                          spec.file,
@@ -97,7 +119,7 @@ base::Result<void> checkBytes(const TokenizerSpec& spec, const IdOfText& ids, co
         if (b == 0xC0 || b == 0xC1) continue;  // never part of UTF-8
         std::string text;
         base::appendUtf8(text, byteToAlphabet(static_cast<unsigned char>(b)));
-        if (ids.find(text) == ids.end())
+        if (ids.find(spec.tokens, text) == TextIndex::kNone)
             return Error{
                 Code::BadTokenizer,
                 spec.file,
@@ -108,7 +130,8 @@ base::Result<void> checkBytes(const TokenizerSpec& spec, const IdOfText& ids, co
 }
 
 base::Result<void> checkAdded(const TokenizerSpec& spec, const TokenizerFields& field) {
-    IdOfText seen;
+    TextList texts;
+    TextIndex seen(spec.added.size());
     for (size_t i = 0; i < spec.added.size(); ++i) {
         const AddedToken& token = spec.added[i];
         const auto id = base::toInt(token.id);
@@ -125,7 +148,8 @@ base::Result<void> checkAdded(const TokenizerSpec& spec, const TokenizerFields& 
                          spec.file,
                          entry(field.added, i),
                          {std::to_string(token.content.size()) + " bytes", std::to_string(kAddedBytes)}};
-        if (!seen.emplace(token.content, token.id).second)
+        texts.push_back(token.content);
+        if (!seen.add(texts, static_cast<uint32_t>(i)))
             return Error{
                 Code::DuplicateName, spec.file, entry(field.added, i) + " " + quoted(token.content), {}};
     }
@@ -142,7 +166,7 @@ void makeControl(TokenizerSpec& spec, TokenId id) {
             token.special = true;
             return;
         }
-    spec.added.push_back({.id = id, .content = spec.tokens[index], .special = true});
+    spec.added.push_back({.id = id, .content = std::string(spec.tokens[index]), .special = true});
 }
 
 // The texts that models give to their fill-in-the-middle tokens (StarCoder, Qwen2.5-Coder, Refact,
@@ -156,26 +180,27 @@ constexpr std::array<std::array<std::string_view, 3>, 6> kFimTexts{{
     {"<PRE>", "<SUF>", "<MID>"},
 }};
 
-void findFimTokens(TokenizerSpec& spec, const IdOfText& ids) {
+void findFimTokens(TokenizerSpec& spec, const TextIndex& ids) {
     if (spec.fimPrefix || spec.fimSuffix || spec.fimMiddle) return;
     for (const auto& [prefix, suffix, middle] : kFimTexts) {
-        const auto p = ids.find(prefix), s = ids.find(suffix), m = ids.find(middle);
-        if (p == ids.end() || s == ids.end() || m == ids.end()) continue;
-        spec.fimPrefix = p->second;
-        spec.fimSuffix = s->second;
-        spec.fimMiddle = m->second;
+        const uint32_t p = ids.find(spec.tokens, prefix), s = ids.find(spec.tokens, suffix),
+                       m = ids.find(spec.tokens, middle);
+        if (p == TextIndex::kNone || s == TextIndex::kNone || m == TextIndex::kNone) continue;
+        spec.fimPrefix = idOf(p);
+        spec.fimSuffix = idOf(s);
+        spec.fimMiddle = idOf(m);
         return;
     }
 }
 
-bool isPrintableByte(unsigned b) {
+constexpr bool isPrintableByte(unsigned b) {
     return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
 }
 
 struct Alphabet {
     std::array<char32_t, 256> ofByte{};
     std::array<int16_t, 0x144> toByte{};  // by code point, -1 for none
-    Alphabet() {
+    constexpr Alphabet() {
         toByte.fill(-1);
         char32_t next = 256;
         for (unsigned b = 0; b < 256; ++b) {
@@ -185,21 +210,39 @@ struct Alphabet {
     }
 };
 
-const Alphabet& alphabet() {
-    static const Alphabet table;
-    return table;
-}
+constexpr Alphabet kAlphabet;
 
 }  // namespace
 
 char32_t byteToAlphabet(unsigned char byte) {
-    return alphabet().ofByte[byte];
+    return kAlphabet.ofByte[byte];
 }
 
 std::optional<unsigned char> alphabetToByte(char32_t codePoint) {
-    const auto& table = alphabet().toByte;
+    const auto& table = kAlphabet.toByte;
     if (codePoint >= table.size() || table[codePoint] < 0) return std::nullopt;
     return static_cast<unsigned char>(table[codePoint]);
+}
+
+bool appendAlphabetBytes(std::string_view token, std::string& out) {
+    const size_t before = out.size();
+    out.resize(before + token.size());
+    char* to = out.data() + before;
+    for (size_t at = 0; at < token.size(); ++at) {
+        char32_t c = static_cast<unsigned char>(token[at]);
+        // The whole alphabet lies in one and two bytes of UTF-8, and a longer form begins with more than
+        // those.
+        if (c >= 0xC0 && at + 1 < token.size())
+            c = (c & 0x3F) << 6 | (static_cast<unsigned char>(token[++at]) & 0x3F);
+        const int16_t byte = c < kAlphabet.toByte.size() ? kAlphabet.toByte[c] : int16_t{-1};
+        if (byte < 0) {
+            out.resize(before);
+            return false;
+        }
+        *to++ = static_cast<char>(byte);
+    }
+    out.resize(static_cast<size_t>(to - out.data()));
+    return true;
 }
 
 std::optional<unsigned char> byteOfToken(std::string_view token) {
@@ -217,8 +260,9 @@ std::optional<unsigned char> byteOfToken(std::string_view token) {
     return static_cast<unsigned char>(value);
 }
 
-base::Result<void> checkTokenizer(TokenizerSpec& spec, const TokenizerFields& field) {
-    CONCLAVE_TRY(const IdOfText ids, indexTokens(spec, field));
+base::Result<void> checkTokenizer(TokenizerSpec& spec, const MergeTexts& merges,
+                                  const TokenizerFields& field) {
+    CONCLAVE_TRY(const TextIndex ids, indexTokens(spec, field));
     std::vector<TokenId> named = spec.endTokens;
     for (const auto& id : {spec.bos, spec.eos})
         if (id) named.push_back(*id);
@@ -231,7 +275,7 @@ base::Result<void> checkTokenizer(TokenizerSpec& spec, const TokenizerFields& fi
         makeControl(spec, id);
     }
     CONCLAVE_TRY_VOID(checkAdded(spec, field));
-    CONCLAVE_TRY_VOID(checkMerges(spec, ids, field));
+    CONCLAVE_TRY_VOID(resolveMerges(spec, ids, merges, field));
     CONCLAVE_TRY_VOID(checkBytes(spec, ids, field));
     findFimTokens(spec, ids);
     return {};

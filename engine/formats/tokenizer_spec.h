@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "engine/base/ids.h"
 #include "engine/base/result.h"
 #include "engine/formats/gguf.h"
+#include "engine/formats/text_list.h"
 
 namespace conclave::engine::formats {
 
@@ -31,6 +33,11 @@ struct AddedToken {
     std::string content;
     bool special = false;  ///< a control token: matched only in trusted text
     bool leftStrip = false, rightStrip = false, singleWord = false, normalized = false;
+};
+
+/// Two tokens that may be joined, and what they give.
+struct Merge {
+    base::TokenId left{}, right{}, joined{};
 };
 
 // Pre-tokenizer steps, in order; each splits the pieces of the one before.
@@ -90,11 +97,10 @@ struct TokenizerSpec {
     TokenizerModel model = TokenizerModel::ByteLevelBpe;
     /// By id, as stored (byte alphabet or ▁ not undone). An id that no text claims has an empty one and is
     /// Unused.
-    std::vector<std::string> tokens;
+    TextList tokens;
     std::vector<float> scores;     ///< ScoreBpe only
     std::vector<TokenKind> kinds;  ///< by id
-    std::vector<std::pair<std::string, std::string>>
-        merges;  ///< best first; of a pair listed twice the first counts
+    std::vector<Merge> merges;     ///< best first; of a pair listed twice the first counts
     std::vector<AddedToken> added;
     std::vector<NormalizerStep> normalizers;
     std::vector<PreTokenizerStep>
@@ -137,19 +143,30 @@ std::optional<std::vector<PreTokenizerStep>> ggufPreSteps(std::string_view name)
 /// The name under which a GGUF file can state this tokenizer's steps; none if no row has them.
 std::optional<std::string> ggufPreName(const TokenizerSpec& spec);
 
+/// Merges as a file states them: the texts to join, for each number below `count`.
+struct MergeTexts {
+    using Pair = std::pair<std::string_view, std::string_view>;
+    size_t count = 0;
+    std::function<Pair(size_t)> at;
+};
+
 /// The last step of both readers: makes named end tokens control tokens, finds fill-in-the-middle tokens by
-/// their usual texts where the file does not name them, and checks what TokenizerSpec promises. `field` holds
-/// the name that a message gives to tokens and merges. Errors: BadTokenizer, DuplicateName, LimitExceeded,
-/// InvalidUtf8.
+/// their usual texts where the file does not name them, looks up the tokens of `merges` for spec.merges, and
+/// checks what TokenizerSpec promises. `field` holds the name that a message gives to tokens and merges.
+/// Errors: BadTokenizer, DuplicateName, LimitExceeded, InvalidUtf8.
 struct TokenizerFields {
     std::string tokens, merges, added;
 };
-base::Result<void> checkTokenizer(TokenizerSpec& spec, const TokenizerFields& field);
+base::Result<void> checkTokenizer(TokenizerSpec& spec, const MergeTexts& merges,
+                                  const TokenizerFields& field);
 
 /// GPT-2's byte alphabet: the code point that stands for a byte in byte-level tokens, and back (nothing for a
 /// code point outside the alphabet).
 char32_t byteToAlphabet(unsigned char byte);
 std::optional<unsigned char> alphabetToByte(char32_t codePoint);
+/// Appends the bytes that a byte-level token stands for; false, and nothing, where a character of it is
+/// outside the alphabet. The token must be valid UTF-8.
+bool appendAlphabetBytes(std::string_view token, std::string& out);
 
 /// The byte that "<0x0A>" names: exactly two upper- or lower-case hexadecimal digits; nothing for any other
 /// text.

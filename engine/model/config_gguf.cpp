@@ -145,7 +145,7 @@ Result<void> readVocabulary(const GgufKeys& k, ModelConfig& c) {
     const auto tokens = k.gguf.metadata().find("tokenizer.ggml.tokens");
     if (tokens != k.gguf.metadata().end()) {
         const auto* array = std::get_if<formats::GgufArray>(&tokens->second);
-        const auto* texts = array ? std::get_if<std::vector<std::string>>(array) : nullptr;
+        const auto* texts = array ? std::get_if<formats::TextList>(array) : nullptr;
         if (texts != nullptr && texts->size() > rows)
             return Error{Code::VocabularyMismatch,
                          k.file(),

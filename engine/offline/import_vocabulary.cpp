@@ -1,11 +1,13 @@
 #include "engine/offline/import_vocabulary.h"
 
 #include <algorithm>
-#include <unordered_map>
+#include <set>
 #include <unordered_set>
+#include <utility>
 #include <variant>
 
 #include "engine/base/utf8.h"
+#include "engine/formats/text_index.h"
 
 namespace conclave::engine::offline {
 namespace {
@@ -102,24 +104,24 @@ Result<void> idKeys(const HfFolder& folder, const TokenizerSpec& spec, uint32_t 
 
 /// The tokens and what each is, with a name for ids that no text claims.
 struct TokenTable {
-    std::vector<std::string> texts;
+    formats::TextList texts;
     std::vector<int32_t> kinds;
 };
 
 TokenTable tokenTable(const TokenizerSpec& spec, uint32_t vocabulary) {
     TokenTable table;
-    table.texts = spec.tokens;
-    table.texts.resize(vocabulary);
-    const std::unordered_set<std::string> known(spec.tokens.begin(), spec.tokens.end());
-    for (size_t i = 0; i < table.texts.size(); ++i) {
-        const TokenKind kind = i < spec.kinds.size() ? spec.kinds[i] : TokenKind::Unused;
-        table.kinds.push_back(static_cast<int32_t>(kind));
-        if (!table.texts[i].empty()) continue;
+    const std::unordered_set<std::string_view> known(spec.tokens.begin(), spec.tokens.end());
+    for (size_t i = 0; i < vocabulary; ++i) {
+        if (i < spec.tokens.size() && !spec.tokens[i].empty()) {
+            table.texts.push_back(spec.tokens[i]);
+            table.kinds.push_back(static_cast<int32_t>(spec.kinds[i]));
+            continue;
+        }
         std::string name = "[PAD" + std::to_string(i) + "]";
         while (known.count(name) > 0)
             name = "[" + name + "]";
-        table.texts[i] = std::move(name);
-        table.kinds[i] = static_cast<int32_t>(TokenKind::Unused);
+        table.texts.push_back(name);
+        table.kinds.push_back(static_cast<int32_t>(TokenKind::Unused));
     }
     return table;
 }
@@ -185,8 +187,8 @@ Result<bool> spacePrefixOf(const TokenizerSpec& spec) {
                                "GGUF's llama model has none");
         replaced = true;
         prefix = prefix || metaspace->prepend != formats::MetaspaceStep::Prepend::Never;
-        const auto inside = [](const std::string& token) {
-            return token.find(kSpaceMark, 1) != std::string::npos;
+        const auto inside = [](std::string_view token) {
+            return token.find(kSpaceMark, 1) != std::string_view::npos;
         };
         if (metaspace->split && std::any_of(spec.tokens.begin(), spec.tokens.end(), inside))
             return unsupported(spec, "pre_tokenizer", "Metaspace that splits, with tokens that span words,",
@@ -218,23 +220,22 @@ bool isPlain(const TokenizerSpec& spec, size_t id) {
 }  // namespace
 
 Result<std::vector<float>> scoresOf(const TokenizerSpec& spec) {
-    std::unordered_map<std::string, size_t> ids;
-    for (size_t i = 0; i < spec.tokens.size(); ++i)
-        ids.emplace(spec.tokens[i], i);
-    std::unordered_set<std::string> pairs;
+    formats::TextIndex ids(spec.tokens.size());
+    for (uint32_t i = 0; i < spec.tokens.size(); ++i)
+        ids.add(spec.tokens, i);
+    std::set<std::pair<TokenId, TokenId>> pairs;
     std::vector<float> scores(spec.tokens.size(), 0.0f);
     std::vector<bool> made(spec.tokens.size(), false);
     // Ranks of the pairs that make one token must stand together: a score cannot tell them apart.
     size_t last = spec.tokens.size();
     float next = 0;
-    for (const auto& [left, right] : spec.merges) {
-        if (!pairs.insert(left + '\0' + right).second) continue;
-        const auto found = ids.find(left + right);
-        CONCLAVE_CHECK(found != ids.end());  // promised by the reader
-        const size_t id = found->second;
+    for (const formats::Merge& merge : spec.merges) {
+        if (!pairs.emplace(merge.left, merge.right).second) continue;
+        const auto id = static_cast<size_t>(toInt(merge.joined));
         if (id == last) continue;
         if (made[id])
-            return unsupported(spec, "model.merges", "the order of the merges that make " + spec.tokens[id],
+            return unsupported(spec, "model.merges",
+                               "the order of the merges that make " + std::string(spec.tokens[id]),
                                "merging by score has one rank for each token");
         made[id] = true;
         scores[id] = next--;
@@ -242,19 +243,21 @@ Result<std::vector<float>> scoresOf(const TokenizerSpec& spec) {
     }
     for (size_t i = 0; i < spec.tokens.size(); ++i) {
         if (!isPlain(spec, i)) continue;
-        const std::string& text = spec.tokens[i];
+        const std::string_view text = spec.tokens[i];
         // Never made by merging two others, so any pair that happens to spell it must not be one.
         if (!made[i]) scores[i] = next;
         for (size_t at = 0; at < text.size();) {
             base::nextCodePoint(text, at);
             if (at == text.size()) break;
-            const auto left = ids.find(text.substr(0, at)), right = ids.find(text.substr(at));
-            if (left == ids.end() || right == ids.end() || !isPlain(spec, left->second) ||
-                !isPlain(spec, right->second))
+            const uint32_t left = ids.find(spec.tokens, text.substr(0, at)),
+                           right = ids.find(spec.tokens, text.substr(at));
+            if (left == formats::TextIndex::kNone || right == formats::TextIndex::kNone ||
+                !isPlain(spec, left) || !isPlain(spec, right))
                 continue;
-            if (pairs.count(left->first + '\0' + right->first) == 0)
+            if (pairs.count({TokenId{static_cast<int32_t>(left)}, TokenId{static_cast<int32_t>(right)}}) == 0)
                 return unsupported(spec, "model.merges",
-                                   "that " + left->first + " and " + right->first + " do not merge",
+                                   "that " + std::string(spec.tokens[left]) + " and " +
+                                       std::string(spec.tokens[right]) + " do not merge",
                                    "merging by score joins every pair that spells a token");
         }
     }
@@ -277,10 +280,12 @@ Result<Metadata> vocabularyKeys(const HfFolder& folder, const TokenizerSpec& spe
     add(out, "tokens", GgufArray(std::move(table.texts)));
     add(out, "token_type", GgufArray(std::move(table.kinds)));
     if (spec.model == TokenizerModel::ByteLevelBpe) {
-        std::vector<std::string> merges;
-        merges.reserve(spec.merges.size());
-        for (const auto& [left, right] : spec.merges)
-            merges.push_back(left + " " + right);
+        const auto textOf = [&](TokenId id) {
+            return std::string(spec.tokens[static_cast<size_t>(toInt(id))]);
+        };
+        formats::TextList merges;
+        for (const formats::Merge& merge : spec.merges)
+            merges.push_back(textOf(merge.left).append(" ").append(textOf(merge.right)));
         add(out, "merges", GgufArray(std::move(merges)));
     }
     CONCLAVE_TRY_VOID(idKeys(folder, spec, vocabulary, out, warnings));

@@ -11,6 +11,7 @@ namespace {
 
 using formats::GgufArray;
 using formats::GgufScalar;
+using formats::TextList;
 
 constexpr int32_t kNormal = 1, kControl = 3;  // of tokenizer.ggml.token_type
 constexpr uint32_t kBytes = 256;
@@ -23,14 +24,14 @@ constexpr const char* kTemplate =
 
 /// The character that stands for a byte in byte-level vocabularies: printable ones for themselves, the others
 /// in order from U+0100 on. Source: bytes_to_unicode in GPT-2's encoder.py, for the order.
-std::vector<std::string> byteCharacters() {
-    std::vector<std::string> out;
+TextList byteCharacters() {
+    TextList out;
     char32_t next = 0x100;
     for (uint32_t byte = 0; byte < kBytes; ++byte) {
         const bool printable = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
         std::string text;
         base::appendUtf8(text, printable ? char32_t{byte} : next++);
-        out.push_back(std::move(text));
+        out.push_back(text);
     }
     return out;
 }
@@ -38,7 +39,7 @@ std::vector<std::string> byteCharacters() {
 /// The table while it grows.
 struct Words {
     uint32_t most;
-    std::vector<std::string> tokens, merges;
+    TextList tokens, merges;
 
     /// False when the table is full.
     bool add(const std::string& left, const std::string& right) {
@@ -78,9 +79,9 @@ void addWords(const std::string& space, Words& words) {
 formats::GgufMetadata vocabularyKeys(uint32_t tokens, std::string_view pre) {
     CONCLAVE_CHECK(tokens >= kBytes + 44);
     Words words{tokens, byteCharacters(), {}};
-    const std::string space = words.tokens[' '];
-    words.tokens.emplace_back("<|end|>");
-    words.tokens.emplace_back("<|begin|>");
+    const std::string space(words.tokens[' ']);
+    words.tokens.push_back("<|end|>");
+    words.tokens.push_back("<|begin|>");
     addWords(space, words);
     std::vector<int32_t> kinds(tokens, kNormal);
     kinds[kEnd] = kinds[kBegin] = kControl;

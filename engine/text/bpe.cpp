@@ -2,18 +2,19 @@
 
 #include <algorithm>
 #include <functional>
-#include <unordered_set>
 
 #include "engine/base/utf8.h"
 
 namespace conclave::engine::text {
 namespace {
 
+using formats::TextIndex;
 using formats::TokenizerModel;
 using formats::TokenizerSpec;
 using formats::TokenKind;
 
-constexpr uint32_t kNone = 0xFFFFFFFF;
+constexpr uint32_t kNone = PairTable::kNone;
+static_assert(kNone == TextIndex::kNone);
 // Up to this many symbols a scan for the best pair beats any queue.
 constexpr size_t kShort = 48;
 constexpr size_t kScoredBytes = 1024;
@@ -24,40 +25,18 @@ bool mayBeJoined(const TokenizerSpec& spec, size_t id) {
            kind != TokenKind::Byte;
 }
 
+/// Place of two bytes side by side in a table of all pairs.
+size_t pairOf(char left, char right) {
+    return size_t{static_cast<unsigned char>(left)} * 256 + static_cast<unsigned char>(right);
+}
+
+uint32_t symbolOf(base::TokenId id) {
+    return static_cast<uint32_t>(base::toInt(id));
+}
+
 }  // namespace
 
-// --- pairs ---
-
-void Bpe::PairTable::reserve(size_t pairs) {
-    size_t slots = 16;
-    shift_ = 60;
-    while (slots < pairs * 2) {
-        slots *= 2;
-        --shift_;
-    }
-    slots_.assign(slots, {0, kNone});
-}
-
-size_t Bpe::PairTable::first(uint64_t key) const {
-    return static_cast<size_t>((key * 0x9E3779B97F4A7C15U) >> shift_);
-}
-
-void Bpe::PairTable::add(uint32_t left, uint32_t right, uint32_t merge) {
-    const uint64_t key = (uint64_t{left} << 32) | right;
-    size_t at = first(key);
-    while (slots_[at].merge != kNone && slots_[at].key != key)
-        at = (at + 1) & (slots_.size() - 1);
-    if (slots_[at].merge == kNone) slots_[at] = {key, merge};
-}
-
-uint32_t Bpe::PairTable::find(uint32_t left, uint32_t right) const {
-    const uint64_t key = (uint64_t{left} << 32) | right;
-    const Slot* slots = slots_.data();
-    size_t at = first(key);
-    while (slots[at].merge != kNone && slots[at].key != key)
-        at = (at + 1) & (slots_.size() - 1);
-    return slots[at].merge;
-}
+// --- characters ---
 
 bool Bpe::CharacterTable::add(char32_t c, uint32_t symbol) {
     if (c >= 0x10000) return high_.emplace(c, symbol).second;
@@ -81,7 +60,7 @@ base::Result<Bpe> Bpe::make(const TokenizerSpec& spec) {
     made.byteFallback_ = spec.byteFallback;
     made.fuseUnknown_ = spec.fuseUnknown;
     made.vocabularySize_ = static_cast<uint32_t>(spec.tokens.size());
-    made.unknown_ = spec.unknown ? static_cast<uint32_t>(base::toInt(*spec.unknown)) : kNone;
+    made.unknown_ = spec.unknown ? symbolOf(*spec.unknown) : kNone;
     made.readSymbols(spec);
     if (spec.model == TokenizerModel::ScoreBpe)
         CONCLAVE_TRY_VOID(made.readScores(spec));
@@ -95,7 +74,7 @@ base::Result<Bpe> Bpe::make(const TokenizerSpec& spec) {
 void Bpe::readSymbols(const TokenizerSpec& spec) {
     byteSymbols_.fill(kNone);
     for (uint32_t id = 0; id < vocabularySize_; ++id) {
-        const std::string& text = spec.tokens[id];
+        const std::string_view text = spec.tokens[id];
         if (!byteLevel_) {
             const bool plain = spec.kinds[id] != TokenKind::Control && spec.kinds[id] != TokenKind::Unknown;
             const auto byte = formats::byteOfToken(text);
@@ -113,68 +92,61 @@ void Bpe::readSymbols(const TokenizerSpec& spec) {
 }
 
 void Bpe::readRanks(const TokenizerSpec& spec) {
-    std::unordered_map<std::string_view, uint32_t> ids;
-    ids.reserve(spec.tokens.size());
-    for (uint32_t id = 0; id < vocabularySize_; ++id)
-        if (!spec.tokens[id].empty()) ids.emplace(spec.tokens[id], id);
     pairs_.reserve(spec.merges.size());
-    std::string joined;
+    results_.reserve(spec.merges.size());
     for (uint32_t rank = 0; rank < spec.merges.size(); ++rank) {
-        const auto& [left, right] = spec.merges[rank];
-        joined.assign(left).append(right);
-        const uint32_t result = ids.at(joined);
-        results_.push_back(result);
-        const TokenKind kind = spec.kinds[result];
+        const formats::Merge& merge = spec.merges[rank];
+        results_.push_back(symbolOf(merge.joined));
+        const TokenKind kind = spec.kinds[results_.back()];
         if (kind == TokenKind::Control || kind == TokenKind::Unknown) continue;
-        pairs_.add(ids.at(left), ids.at(right), rank);
+        pairs_.add(symbolOf(merge.left), symbolOf(merge.right), rank);
     }
 }
 
 /// Every way to put a token together from two symbols; the merge's number is the token's id.
 base::Result<void> Bpe::readScores(const TokenizerSpec& spec) {
-    std::unordered_map<std::string_view, uint32_t> symbols;
-    size_t pairs = 0;
+    TextIndex tokens(spec.tokens.size());
     for (uint32_t id = 0; id < vocabularySize_; ++id) {
         if (!mayBeJoined(spec, id)) continue;
-        const std::string& text = spec.tokens[id];
-        symbols.emplace(text, id);
-        if (text.size() <= kScoredBytes)
-            pairs += text.size() - 1;
-        else if (spec.kinds[id] == TokenKind::Normal)
+        tokens.add(spec.tokens, id);
+        const size_t bytes = spec.tokens[id].size();
+        if (bytes > kScoredBytes && spec.kinds[id] == TokenKind::Normal)
             return base::Error{base::Code::LimitExceeded,
                                spec.file,
                                "tokenizer.ggml.tokens[" + std::to_string(id) + "]",
-                               {std::to_string(text.size()) + " bytes", std::to_string(kScoredBytes)}};
+                               {std::to_string(bytes) + " bytes", std::to_string(kScoredBytes)}};
     }
-    std::vector<std::string> pseudo;
     for (uint32_t id = 0; id < vocabularySize_; ++id) {
         if (!mayBeJoined(spec, id)) continue;
-        for (size_t at = 0; at < spec.tokens[id].size();) {
-            const char32_t c = base::nextCodePoint(spec.tokens[id], at);
-            if (!characters_.add(c, vocabularySize_ + static_cast<uint32_t>(pseudo.size()))) continue;
-            pseudo.emplace_back();
-            base::appendUtf8(pseudo.back(), c);
+        const std::string_view text = spec.tokens[id];
+        for (size_t at = 0, from = 0; at < text.size(); from = at) {
+            const char32_t c = base::nextCodePoint(text, at);
+            const auto pseudo = vocabularySize_ + static_cast<uint32_t>(pseudoSymbols_.size());
+            if (characters_.add(c, pseudo)) pseudoSymbols_.emplace_back(text.substr(from, at - from));
         }
     }
-    pseudoSymbols_ = std::move(pseudo);
-    for (uint32_t i = 0; i < pseudoSymbols_.size(); ++i)
-        symbols.emplace(pseudoSymbols_[i], vocabularySize_ + i);
 
-    pairs_.reserve(pairs);
+    const auto find = [&](std::string_view text) {
+        size_t at = 0;
+        const char32_t first = base::nextCodePoint(text, at);
+        return at == text.size() ? characters_.find(first) : tokens.find(spec.tokens, text);
+    };
     for (uint32_t id = 0; id < vocabularySize_; ++id) {
         const std::string_view text = spec.tokens[id];
         if (!mayBeJoined(spec, id) || text.size() > kScoredBytes) continue;
         for (size_t at = 0; base::nextCodePoint(text, at), at < text.size();) {
-            const auto left = symbols.find(text.substr(0, at));
-            if (left == symbols.end()) continue;
-            const auto right = symbols.find(text.substr(at));
-            if (right != symbols.end()) pairs_.add(left->second, right->second, id);
+            const uint32_t left = find(text.substr(0, at));
+            if (left == kNone) continue;
+            const uint32_t right = find(text.substr(at));
+            if (right != kNone) pairs_.add(left, right, id);
         }
     }
 
     std::vector<float> best(spec.scores);
     std::sort(best.begin(), best.end(), std::greater<>());
     best.erase(std::unique(best.begin(), best.end()), best.end());
+    results_.reserve(vocabularySize_);
+    priorities_.reserve(vocabularySize_);
     for (uint32_t id = 0; id < vocabularySize_; ++id) {
         results_.push_back(id);
         const auto place = std::lower_bound(best.begin(), best.end(), spec.scores[id], std::greater<>());
@@ -185,48 +157,71 @@ base::Result<void> Bpe::readScores(const TokenizerSpec& spec) {
 
 /// Which symbols stand side by side in some token that joining can give.
 void Bpe::readTouching(const TokenizerSpec& spec) {
-    // A merge of byte tokens gives a token whose text does not show what it was made of.
-    for (const auto& [left, right] : spec.merges)
-        if (!byteLevel_ && (formats::byteOfToken(left) || formats::byteOfToken(right))) return;
+    std::vector<bool> joined(vocabularySize_);
+    for (const uint32_t id : results_)
+        joined[id] = mayBeJoined(spec, id);
+    if (byteLevel_)
+        readTouchingBytes(spec, joined);
+    else
+        readTouchingCharacters(spec, joined);
+}
+
+/// A character that is no symbol stands beside nothing: it is never among those that are joined.
+void Bpe::addTouching(uint32_t left, uint32_t right) {
+    if (left != kNone && right != kNone) touching_.add(left, right, 0);
+}
+
+void Bpe::readTouchingBytes(const TokenizerSpec& spec, const std::vector<bool>& joined) {
     cuts_ = true;
-    std::unordered_set<uint64_t> pairs;
-    std::vector<uint32_t> symbols;
-    for (const uint32_t id : results_) {
-        if (!mayBeJoined(spec, id)) continue;
-        symbols.clear();
-        for (size_t at = 0; at < spec.tokens[id].size();) {
-            const char32_t c = base::nextCodePoint(spec.tokens[id], at);
-            const auto byte = byteLevel_ ? formats::alphabetToByte(c) : std::nullopt;
-            symbols.push_back(byte ? byteSymbols_[*byte] : characters_.find(c));
-        }
-        for (size_t i = 1; i < symbols.size(); ++i)
-            pairs.insert((uint64_t{symbols[i - 1]} << 32) | symbols[i]);
-    }
-    touching_.reserve(pairs.size());
-    for (const uint64_t pair : pairs)
-        touching_.add(static_cast<uint32_t>(pair >> 32), static_cast<uint32_t>(pair), 0);
-    if (!byteLevel_ || std::count(byteSymbols_.begin(), byteSymbols_.end(), kNone) != 0) return;
     touchingBytes_.resize(size_t{256} * 256);
+    std::string bytes;
+    for (uint32_t id = 0; id < vocabularySize_; ++id) {
+        bytes.clear();
+        // Joining bytes gives no token with a character outside the alphabet.
+        if (!joined[id] || !formats::appendAlphabetBytes(spec.tokens[id], bytes)) continue;
+        for (size_t i = 1; i < bytes.size(); ++i)
+            touchingBytes_[pairOf(bytes[i - 1], bytes[i])] = true;
+    }
+    if (std::count(byteSymbols_.begin(), byteSymbols_.end(), kNone) == 0) return;
+    // The unknown token stands for some bytes, so that symbols are what has to be looked at.
     for (size_t pair = 0; pair < touchingBytes_.size(); ++pair)
-        touchingBytes_[pair] = touching_.find(byteSymbols_[pair / 256], byteSymbols_[pair % 256]) != kNone;
+        if (touchingBytes_[pair]) addTouching(byteSymbols_[pair / 256], byteSymbols_[pair % 256]);
+    touchingBytes_.clear();
+}
+
+void Bpe::readTouchingCharacters(const TokenizerSpec& spec, const std::vector<bool>& joined) {
+    // A merge of byte tokens gives a token whose text does not show what it was made of.
+    const auto isByte = [&](base::TokenId id) { return formats::byteOfToken(spec.tokens[symbolOf(id)]); };
+    for (const formats::Merge& merge : spec.merges)
+        if (isByte(merge.left) || isByte(merge.right)) return;
+    cuts_ = true;
+    for (uint32_t id = 0; id < vocabularySize_; ++id) {
+        if (!joined[id]) continue;
+        const std::string_view text = spec.tokens[id];
+        size_t at = 0;
+        uint32_t left = characters_.find(base::nextCodePoint(text, at));
+        while (at < text.size()) {
+            const uint32_t right = characters_.find(base::nextCodePoint(text, at));
+            addTouching(left, right);
+            left = right;
+        }
+    }
 }
 
 void Bpe::readWholePieces(const TokenizerSpec& spec) {
+    wholeIndex_ = TextIndex(vocabularySize_);
+    wholePieces_.reserve(vocabularySize_, spec.tokens.bytes());
+    std::string bytes;
     for (uint32_t id = 0; id < vocabularySize_; ++id) {
+        bytes.clear();
         // Added tokens are matched before; here only the model's own vocabulary counts.
-        if (!mayBeJoined(spec, id) || spec.kinds[id] == TokenKind::UserDefined) continue;
-        if (!byteLevel_) {
-            wholePieces_.emplace(spec.tokens[id], id);
-            continue;
-        }
-        std::string bytes;
-        bool inAlphabet = true;
-        for (size_t at = 0; inAlphabet && at < spec.tokens[id].size();) {
-            const auto byte = formats::alphabetToByte(base::nextCodePoint(spec.tokens[id], at));
-            inAlphabet = byte.has_value();
-            if (byte) bytes += static_cast<char>(*byte);
-        }
-        if (inAlphabet) wholePieces_.emplace(std::move(bytes), id);
+        const bool counts = mayBeJoined(spec, id) && spec.kinds[id] != TokenKind::UserDefined;
+        if (counts && !byteLevel_)
+            bytes = spec.tokens[id];
+        else if (counts)
+            formats::appendAlphabetBytes(spec.tokens[id], bytes);
+        wholePieces_.push_back(bytes);
+        if (!bytes.empty()) wholeIndex_.add(wholePieces_, id);
     }
 }
 
@@ -414,8 +409,7 @@ size_t Bpe::endOfStretch(std::string_view piece, const std::vector<uint32_t>& sy
     if (!cuts_) return symbols.size();
     size_t end = begin + 1;
     if (!touchingBytes_.empty()) {  // then symbols and bytes stand one for one
-        const auto byte = [&](size_t at) { return size_t{static_cast<unsigned char>(piece[at])}; };
-        while (end < piece.size() && touchingBytes_[byte(end - 1) * 256 + byte(end)])
+        while (end < piece.size() && touchingBytes_[pairOf(piece[end - 1], piece[end])])
             ++end;
         return end;
     }
@@ -430,10 +424,10 @@ void Bpe::encode(std::string_view piece, Scratch& scratch, std::vector<base::Tok
             base::TokenId{static_cast<int32_t>(byteSymbols_[static_cast<unsigned char>(piece[0])])});
         return;
     }
-    if (!wholePieces_.empty()) {
-        const auto whole = wholePieces_.find(std::string(piece));
-        if (whole != wholePieces_.end()) {
-            out.push_back(base::TokenId{static_cast<int32_t>(whole->second)});
+    if (!wholeIndex_.empty()) {
+        const uint32_t whole = wholeIndex_.find(wholePieces_, piece);
+        if (whole != kNone) {
+            out.push_back(base::TokenId{static_cast<int32_t>(whole)});
             return;
         }
     }

@@ -9,7 +9,10 @@
 
 #include "engine/base/ids.h"
 #include "engine/base/result.h"
+#include "engine/formats/text_index.h"
+#include "engine/formats/text_list.h"
 #include "engine/formats/tokenizer_spec.h"
+#include "engine/text/pair_table.h"
 
 namespace conclave::engine::text {
 
@@ -33,22 +36,6 @@ class Bpe {
     void encode(std::string_view piece, Scratch& scratch, std::vector<base::TokenId>& out) const;
 
   private:
-    /// Two neighbouring symbols -> which merge joins them; open addressing.
-    class PairTable {
-      public:
-        void reserve(size_t pairs);
-        void add(uint32_t left, uint32_t right, uint32_t merge);  ///< keeps what is there already
-        uint32_t find(uint32_t left, uint32_t right) const;
-
-      private:
-        struct Slot {
-            uint64_t key;
-            uint32_t merge;
-        };
-        size_t first(uint64_t key) const;
-        std::vector<Slot> slots_;
-        unsigned shift_ = 0;
-    };
     /// A character -> its symbol.
     class CharacterTable {
       public:
@@ -65,6 +52,9 @@ class Bpe {
     base::Result<void> readScores(const formats::TokenizerSpec& spec);
     void readSymbols(const formats::TokenizerSpec& spec);
     void readTouching(const formats::TokenizerSpec& spec);
+    void readTouchingBytes(const formats::TokenizerSpec& spec, const std::vector<bool>& joined);
+    void readTouchingCharacters(const formats::TokenizerSpec& spec, const std::vector<bool>& joined);
+    void addTouching(uint32_t left, uint32_t right);
     size_t endOfStretch(std::string_view piece, const std::vector<uint32_t>& symbols, size_t begin) const;
     void readWholePieces(const formats::TokenizerSpec& spec);
     void fallBack(std::string_view character, std::vector<uint32_t>& symbols) const;
@@ -81,13 +71,14 @@ class Bpe {
     CharacterTable characters_;                // others
     // Symbols past the vocabulary stand for characters that are part of tokens but are none themselves.
     std::vector<std::string> pseudoSymbols_;
-    PairTable pairs_;
+    PairTable pairs_;                   // which merge joins two symbols
     PairTable touching_;                // symbols that stand side by side in some token
     bool cuts_ = false;                 // touching_ may be relied on
     std::vector<bool> touchingBytes_;   // the same by [byte][byte], where every byte is a symbol
     std::vector<uint32_t> results_;     // by merge: the token
     std::vector<uint32_t> priorities_;  // by merge; empty where the merge's number is its rank
-    std::unordered_map<std::string, uint32_t> wholePieces_;  // ignore_merges
+    formats::TextList wholePieces_;     // ignore_merges: by id, empty where a token does not count
+    formats::TextIndex wholeIndex_;
 };
 
 }  // namespace conclave::engine::text

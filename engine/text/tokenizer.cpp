@@ -33,24 +33,15 @@ struct TokenBytes {
 
 /// A normal token's text with the byte alphabet or the mark for spaces undone. What is not of the alphabet is
 /// meant as it stands.
-void appendDecoded(const TokenizerSpec& spec, const std::string& text, std::string& out) {
+void appendDecoded(const TokenizerSpec& spec, std::string_view text, std::string& out) {
     if (spec.model == formats::TokenizerModel::ByteLevelBpe) {
-        std::string bytes;
-        for (size_t at = 0; at < text.size();) {
-            const auto byte = formats::alphabetToByte(base::nextCodePoint(text, at));
-            if (!byte) {
-                out += text;
-                return;
-            }
-            bytes += static_cast<char>(*byte);
-        }
-        out += bytes;
+        if (!formats::appendAlphabetBytes(text, out)) out += text;
         return;
     }
     size_t done = 0;
     while (!spec.spaceMark.empty()) {
         const size_t mark = text.find(spec.spaceMark, done);
-        if (mark == std::string::npos) break;
+        if (mark == std::string_view::npos) break;
         out.append(text, done, mark - done);
         out += ' ';
         done = mark + spec.spaceMark.size();
@@ -58,28 +49,46 @@ void appendDecoded(const TokenizerSpec& spec, const std::string& text, std::stri
     out.append(text, done);
 }
 
+struct Verbatim {
+    size_t id;
+    std::string text;
+};
+
+/// What added tokens stand for, by id; of an id listed twice the last counts. `later` as in decodeAll.
+std::vector<Verbatim> verbatimTexts(const TokenizerSpec& spec,
+                                    const std::vector<formats::AddedToken>& later) {
+    std::vector<Verbatim> texts;
+    for (const formats::AddedToken& token : spec.added)
+        texts.push_back({static_cast<size_t>(base::toInt(token.id)), token.content});
+    if (spec.model != formats::TokenizerModel::ByteLevelBpe)
+        for (const formats::AddedToken& token : later) {
+            texts.push_back({static_cast<size_t>(base::toInt(token.id)), {}});
+            appendDecoded(spec, token.content, texts.back().text);
+        }
+    std::stable_sort(texts.begin(), texts.end(),
+                     [](const Verbatim& a, const Verbatim& b) { return a.id < b.id; });
+    return texts;
+}
+
 /// `later` are the tokens that are matched after normalisation, with what they are matched as: what
 /// normalisation put there belongs to them.
 TokenBytes decodeAll(const TokenizerSpec& spec, const std::vector<formats::AddedToken>& later) {
-    std::vector<std::optional<std::string>> verbatim(spec.tokens.size());
-    for (const formats::AddedToken& token : spec.added)
-        verbatim[static_cast<size_t>(base::toInt(token.id))] = token.content;
-    if (spec.model != formats::TokenizerModel::ByteLevelBpe)
-        for (const formats::AddedToken& token : later) {
-            std::string text;
-            appendDecoded(spec, token.content, text);
-            verbatim[static_cast<size_t>(base::toInt(token.id))] = std::move(text);
-        }
+    const std::vector<Verbatim> texts = verbatimTexts(spec, later);
+    auto next = texts.begin();
     TokenBytes made;
+    made.all.reserve(spec.tokens.bytes());
     made.begins.reserve(spec.tokens.size() + 1);
     for (size_t id = 0; id < spec.tokens.size(); ++id) {
         made.begins.push_back(made.all.size());
+        const std::string* verbatim = nullptr;
+        for (; next != texts.end() && next->id == id; ++next)
+            verbatim = &next->text;
         const TokenKind kind = spec.kinds[id];
         const auto byte = kind == TokenKind::Byte ? formats::byteOfToken(spec.tokens[id]) : std::nullopt;
         if (byte)
             made.all += static_cast<char>(*byte);
-        else if (verbatim[id])
-            made.all += *verbatim[id];
+        else if (verbatim)
+            made.all += *verbatim;
         else if (kind == TokenKind::Control || kind == TokenKind::Unknown)
             made.all += spec.tokens[id];
         else

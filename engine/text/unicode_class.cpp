@@ -12,16 +12,22 @@ namespace {
 
 constexpr char32_t kLast = 0x10FFFF;
 
-/// The general category of every code point, read once from utf8proc: a lookup of one byte in the loops
-/// below.
-const uint8_t* categoryTable() {
+// Planes 0 to 3 hold every script there is; the others are no text and not worth a table.
+constexpr char32_t kTabled = 0x40000;
+
+uint32_t askCategory(char32_t c) {
+    return static_cast<uint32_t>(utf8proc_category(static_cast<utf8proc_int32_t>(c)));
+}
+
+/// The general category of a code point, read once from utf8proc: a lookup of one byte in the loops below.
+uint32_t categoryOf(char32_t c) {
     static const std::unique_ptr<const uint8_t[]> table = [] {
-        auto filled = std::make_unique<uint8_t[]>(size_t{kLast} + 1);
-        for (char32_t c = 0; c <= kLast; ++c)
-            filled[c] = static_cast<uint8_t>(utf8proc_category(static_cast<utf8proc_int32_t>(c)));
+        auto filled = std::make_unique<uint8_t[]>(kTabled);
+        for (char32_t tabled = 0; tabled < kTabled; ++tabled)
+            filled[tabled] = static_cast<uint8_t>(askCategory(tabled));
         return std::unique_ptr<const uint8_t[]>(std::move(filled));
     }();
-    return table.get();
+    return c < kTabled ? table[c] : askCategory(c);
 }
 
 struct CategoryName {
@@ -110,7 +116,7 @@ bool UnicodeClass::addCategory(std::string_view name, bool negated) {
         const uint32_t mask = negated ? ~row.mask : row.mask;
         categories_ |= mask;
         for (char32_t c = 0; c < 128; ++c)
-            if ((mask >> categoryTable()[c]) & 1) ascii_.set(c);
+            if ((mask >> categoryOf(c)) & 1) ascii_.set(c);
         return true;
     }
     return false;
@@ -155,7 +161,7 @@ bool UnicodeClass::asciiOnly() const {
 }
 
 bool UnicodeClass::containsWide(char32_t c) const {
-    bool in = ((categories_ >> categoryTable()[c]) & 1) != 0;
+    bool in = ((categories_ >> categoryOf(c)) & 1) != 0;
     if (!in && !ranges_.empty()) {
         const auto after =
             std::upper_bound(ranges_.begin(), ranges_.end(), c,

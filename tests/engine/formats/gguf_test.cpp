@@ -31,7 +31,7 @@ TEST(Gguf, ReadsEveryTypeOfValue) {
         EXPECT_TRUE(file->boolean("a.bool").value());
         EXPECT_EQ(file->unsignedInt("a.u64").value(), uint64_t{1} << 63);
         EXPECT_EQ(file->signedInt("a.i64").value(), -(int64_t{1} << 40));
-        EXPECT_EQ(file->texts("l.texts").value(), (std::vector<std::string>{"a", "", "\xE4\xBD\xA0"}));
+        EXPECT_EQ(*file->texts("l.texts").value(), (TextList{"a", "", "\xE4\xBD\xA0"}));
         EXPECT_EQ(file->floats("l.floats").value(), (std::vector<float>{1.5f, -2.0f}));
         EXPECT_EQ(file->integers("l.ints").value(), (std::vector<int64_t>{7, -7}));
         EXPECT_EQ(file->integers("l.none").value(), std::vector<int64_t>{});

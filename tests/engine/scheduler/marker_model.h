@@ -187,7 +187,7 @@ inline formats::TokenizerSpec markerVocabulary() {
         spec.added.push_back({.id = base::TokenId{static_cast<int32_t>(spec.tokens.size())},
                               .content = name,
                               .special = true});
-        spec.tokens.emplace_back(name);
+        spec.tokens.push_back(name);
         spec.kinds.push_back(formats::TokenKind::Control);
     }
     spec.preTokenizers.emplace_back(formats::ByteLevelStep{.addPrefixSpace = false, .useRegex = false});

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "engine/base/utf8.h"
+#include "tests/engine/text/merge_texts.h"
 
 namespace conclave::engine::text {
 namespace {
@@ -16,6 +17,7 @@ using formats::TokenKind;
 /// Bytes 0–255, then what each test adds.
 struct Maker {
     formats::TokenizerSpec spec;
+    StatedMerges merges;
 
     Maker() {
         spec.file = "test";
@@ -29,7 +31,7 @@ struct Maker {
         spec.preTokenizers = *formats::ggufPreSteps("gpt-2");
     }
     int merge(const std::string& left, const std::string& right) {
-        spec.merges.emplace_back(left, right);
+        merges.emplace_back(left, right);
         spec.tokens.push_back(left + right);
         spec.kinds.push_back(TokenKind::Normal);
         return static_cast<int>(spec.tokens.size()) - 1;
@@ -53,7 +55,7 @@ struct Maker {
         return add(token);
     }
     Tokenizer make() {
-        const auto checked = formats::checkTokenizer(spec, {"tokens", "merges", "added"});
+        const auto checked = formats::checkTokenizer(spec, textsOf(merges), {"tokens", "merges", "added"});
         EXPECT_TRUE(checked.ok()) << base::render(checked.error());
         auto made = Tokenizer::make(spec);
         EXPECT_TRUE(made.ok()) << base::render(made.error());
