@@ -119,12 +119,14 @@ base::Result<void> checkBytes(const TokenizerSpec& spec, const TextIndex& ids, c
         if (b == 0xC0 || b == 0xC1) continue;  // never part of UTF-8
         std::string text;
         base::appendUtf8(text, byteToAlphabet(static_cast<unsigned char>(b)));
-        if (ids.find(spec.tokens, text) == TextIndex::kNone)
-            return Error{
-                Code::BadTokenizer,
-                spec.file,
-                field.tokens,
-                {"the token of byte " + std::to_string(b) + " is missing and there is no unknown token"}};
+        const uint32_t id = ids.find(spec.tokens, text);
+        if (id != TextIndex::kNone && isPlain(spec, id)) continue;
+        return Error{Code::BadTokenizer,
+                     spec.file,
+                     field.tokens,
+                     {"the token of byte " + std::to_string(b) +
+                      (id == TextIndex::kNone ? " is missing" : " is a control token") +
+                      " and there is no unknown token"}};
     }
     return {};
 }

@@ -149,6 +149,10 @@ const Broken kBroken[] = {
      [](json& d) { d["model"]["vocab"]["ab"] = 257; }},
     {"MissingByte", Code::BadTokenizer, "byte 97",
      [](json& d) { d["model"]["vocab"].erase("a"), d["model"]["merges"] = json::array(); }},
+    {"ByteThatIsControl", Code::BadTokenizer, "byte 97",
+     [](json& d) {
+         d["added_tokens"].push_back({{"id", 97}, {"content", "a"}, {"special", true}});
+     }},
     {"MergeOfUnknownToken", Code::BadTokenizer, "model.merges[2]",
      [](json& d) { d["model"]["merges"].push_back("zz a"); }},
     {"MergeGivesUnknownToken", Code::BadTokenizer, "model.merges[2]",
