@@ -99,7 +99,7 @@ class Planner {
     Result<uint32_t> rankOf(uint32_t parts, uint64_t rows, uint64_t cols) const {
         const std::vector<uint64_t>&a = pair_.a->shape, &b = pair_.b->shape;
         const size_t outer = parts > 1 ? 1 : 0;
-        const auto stacked = [&](std::string shape) {
+        const auto stacked = [&](const std::string& shape) {
             return (parts > 1 ? "[" + std::to_string(parts) + ", " : "[") + shape + "]";
         };
         if (a.size() != 2 + outer || a.back() != cols || (outer == 1 && a[0] != parts))

@@ -58,10 +58,12 @@ struct AdapterBuilder {
                                  {"adapter.lora.alpha", GgufScalar(alpha)}};
         metadata.insert(metadata.end(), more.begin(), more.end());
         std::vector<GgufWriteTensor> list;
-        for (const auto& [tensor, content] : tensors)
-            list.push_back({tensor, quant::Format::F32, content.shape, [&content](const auto& sink) {
+        for (const auto& entry : tensors) {
+            const Tensor& content = entry.second;
+            list.push_back({entry.first, quant::Format::F32, content.shape, [&content](const auto& sink) {
                                 return sink(std::as_bytes(std::span(content.values)));
                             }});
+        }
         EXPECT_TRUE(formats::writeGguf(folder.path(name), metadata, list, nullptr).ok());
         return folder.path(name);
     }
