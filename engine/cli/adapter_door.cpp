@@ -5,7 +5,6 @@
 #include <filesystem>
 
 #include "engine/cli/terminal.h"
-#include "engine/protocol/models.h"
 
 namespace conclave::engine::cli {
 namespace {
@@ -37,25 +36,13 @@ void addAdapterFlag(CLI::App& app, std::vector<std::string>& wishes) {
 }
 
 base::Result<std::string> loadAdapter(const client::Engine& engine, const protocol::AdapterLoad& request) {
-    std::optional<base::Result<std::string>> outcome;
     ProgressBar bar;
-    const auto onEvent = [&](const protocol::SseEvent& event) {
-        auto read = protocol::readLoadEvent(event.event, event.data);
-        if (!read.ok())
-            outcome = read.error();
-        else if (const auto* step = std::get_if<protocol::LoadProgress>(&*read))
-            bar.show(step->stage, step->done, step->total);
-        else if (auto* ready = std::get_if<protocol::LoadReady>(&*read))
-            outcome = std::move(ready->id);
-        else
-            outcome = std::get<base::Error>(*read);
-        return !outcome.has_value();
-    };
-    CONCLAVE_TRY_VOID(
-        engine.stream("/conclave/v1/adapters", protocol::dump(protocol::toJson(request)), onEvent));
+    CONCLAVE_TRY(const protocol::LoadReady ready,
+                 engine.loadAdapter(request, [&](const protocol::LoadProgress& progress) {
+                     bar.show(progress.stage, progress.done, progress.total);
+                 }));
     bar.clear();
-    if (outcome) return *std::move(outcome);
-    return base::Error{base::Code::EngineProtocol, {}, {}, {"a load without an end"}};
+    return ready.id;
 }
 
 base::Result<std::optional<std::vector<protocol::LoraUse>>>

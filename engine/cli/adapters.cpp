@@ -21,9 +21,7 @@ struct Options {
 int list(const Options& options) {
     const auto engine = findRunningEngine(options.socket);
     if (!engine.ok()) return fail(engine.error());
-    const auto body = engine->ask("GET", "/conclave/v1/adapters");
-    if (!body.ok()) return fail(body.error());
-    const auto rows = protocol::readAdapterList(*body);
+    const auto rows = engine->listAdapters();
     if (!rows.ok()) return fail(rows.error());
     if (options.json) {
         nlohmann::ordered_json out = nlohmann::ordered_json::array();
@@ -54,7 +52,7 @@ int load(const Options& options) {
 int unload(const Options& options) {
     const auto engine = findRunningEngine(options.socket);
     if (!engine.ok()) return fail(engine.error());
-    const auto done = engine->ask("DELETE", protocol::modelTarget("/conclave/v1/adapters/", options.name));
+    const auto done = engine->unloadAdapter(options.name);
     if (!done.ok()) return fail(done.error());
     std::printf("%s is unloaded; requests that began with it finish with it\n", options.name.c_str());
     return 0;

@@ -123,9 +123,8 @@ base::Result<std::vector<protocol::SequenceRow>> Engine::sequences() const {
     return protocol::readSequences(body);
 }
 
-base::Result<protocol::LoadReady> Engine::loadModel(const protocol::LoadRequest& request,
-                                                    const OnProgress& progress,
-                                                    const Cancellation* cancel) const {
+base::Result<protocol::LoadReady> Engine::load(std::string_view target, const protocol::Json& request,
+                                               const OnProgress& progress, const Cancellation* cancel) const {
     std::optional<base::Result<protocol::LoadReady>> outcome;
     const auto onEvent = [&](const protocol::SseEvent& event) {
         auto read = protocol::readLoadEvent(event.event, event.data);
@@ -139,10 +138,31 @@ base::Result<protocol::LoadReady> Engine::loadModel(const protocol::LoadRequest&
             outcome = std::get<Error>(*read);
         return !outcome.has_value();
     };
-    CONCLAVE_TRY_VOID(
-        stream("/conclave/v1/models", protocol::dump(protocol::toJson(request)), onEvent, cancel));
+    CONCLAVE_TRY_VOID(stream(target, protocol::dump(request), onEvent, cancel));
     if (!outcome) return Error{Code::EngineLost, socketPath_, {}, {"it ended the answer too early"}};
     return std::move(*outcome);
+}
+
+base::Result<protocol::LoadReady> Engine::loadModel(const protocol::LoadRequest& request,
+                                                    const OnProgress& progress,
+                                                    const Cancellation* cancel) const {
+    return load("/conclave/v1/models", protocol::toJson(request), progress, cancel);
+}
+
+base::Result<std::vector<protocol::AdapterRow>> Engine::listAdapters() const {
+    CONCLAVE_TRY(const std::string body, ask("GET", "/conclave/v1/adapters"));
+    return protocol::readAdapterList(body);
+}
+
+base::Result<protocol::LoadReady> Engine::loadAdapter(const protocol::AdapterLoad& request,
+                                                      const OnProgress& progress,
+                                                      const Cancellation* cancel) const {
+    return load("/conclave/v1/adapters", protocol::toJson(request), progress, cancel);
+}
+
+base::Result<void> Engine::unloadAdapter(const std::string& name) const {
+    CONCLAVE_TRY_VOID(ask("DELETE", protocol::modelTarget("/conclave/v1/adapters/", name)));
+    return {};
 }
 
 base::Result<void> Engine::unloadModel(const std::string& name) const {

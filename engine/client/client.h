@@ -13,6 +13,7 @@
 #include "engine/protocol/chat.h"
 #include "engine/protocol/completion.h"
 #include "engine/protocol/engine_info.h"
+#include "engine/protocol/lora.h"
 #include "engine/protocol/models.h"
 #include "engine/protocol/sse.h"
 #include "engine/protocol/tokenize.h"
@@ -74,6 +75,13 @@ class Engine {
                                                 const Cancellation* cancel = nullptr) const;
     base::Result<void> unloadModel(const std::string& name) const;
 
+    base::Result<std::vector<protocol::AdapterRow>> listAdapters() const;
+    /// As loadModel().
+    base::Result<protocol::LoadReady> loadAdapter(const protocol::AdapterLoad& request,
+                                                  const OnProgress& progress = {},
+                                                  const Cancellation* cancel = nullptr) const;
+    base::Result<void> unloadAdapter(const std::string& name) const;
+
     /// Streams the answer whatever request.generation.stream says; onDelta gets each piece of text and
     /// returns false to stop. It may be empty.
     using OnDelta = std::function<bool(std::string_view text)>;
@@ -89,6 +97,8 @@ class Engine {
     base::Result<void> stop() const;
 
   private:
+    base::Result<protocol::LoadReady> load(std::string_view target, const protocol::Json& request,
+                                           const OnProgress& progress, const Cancellation* cancel) const;
     Answer streamAnswer(std::string_view target, const std::string& body, const OnDelta& onDelta,
                         const Cancellation* cancel) const;
 

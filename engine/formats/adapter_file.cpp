@@ -15,8 +15,6 @@ using base::Code;
 using base::Error;
 using base::Result;
 
-constexpr size_t kMostInvocationTokens = 4096;
-
 /// The value of the pattern that means `module`, or nothing. Where several do, they must agree: which of them
 /// counts depends on an order that JSON does not keep.
 template <class Number>

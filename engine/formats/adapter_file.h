@@ -11,6 +11,8 @@
 
 namespace conclave::engine::formats {
 
+inline constexpr size_t kMostInvocationTokens = 4096;
+
 /// A LoRA adapter as it lies on disk: PEFT's folder (adapter_config.json, adapter_model.safetensors) or
 /// llama.cpp's GGUF of the type adapter. Sources: PEFT's src/peft/tuners/lora/config.py and
 /// utils/save_and_load.py, llama.cpp's src/llama-adapter.cpp. Immutable once opened.

@@ -16,7 +16,6 @@ using base::Result;
 using nlohmann::json;
 
 constexpr uint32_t kMostRank = 65536;
-constexpr uint32_t kMostInvocationTokens = 4096;
 
 /// Fields that change what an adapter computes in ways that are not done. Each may be absent, null, false or
 /// empty.

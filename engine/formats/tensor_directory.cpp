@@ -7,6 +7,13 @@
 
 namespace conclave::engine::formats {
 
+std::string shapeText(const std::vector<uint64_t>& shape) {
+    std::string out = "[";
+    for (const uint64_t d : shape)
+        out += (out.size() > 1 ? ", " : "") + std::to_string(d);
+    return out + "]";
+}
+
 const TensorInfo* TensorDirectory::find(std::string_view name) const {
     const auto found = byName_.find(name);
     return found == byName_.end() ? nullptr : &tensors_[found->second];

@@ -29,6 +29,9 @@ struct TensorInfo {
     std::string file;  ///< of which file, for messages
 };
 
+/// A shape as messages show it: "[8, 64]".
+std::string shapeText(const std::vector<uint64_t>& shape);
+
 /// Every tensor of a model by name, from one file or many. Holds the mappings alive. Immutable once made.
 class TensorDirectory {
   public:

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "engine/model/adapter_fused.h"
 #include "engine/model/adapter_names.h"
 #include "engine/model/model.h"
 
@@ -82,10 +83,12 @@ kernels::MatrixView viewOf(Format format, uint32_t rank, uint32_t values, const 
 Result<std::vector<PlannedPair>> planPairs(const AdapterFile& file, const Model& model) {
     std::vector<PlannedPair> out;
     CONCLAVE_TRY(const std::vector<AdapterPair> pairs, pairsOf(file));
+    const std::optional<Orientation> orientation = orientationOf(file, pairs, model.config);
     for (const AdapterPair& pair : pairs) {
         PlannedPair planned{.pair = pair, .factors = {}, .format = keptFormat(pair)};
         std::string scaledAs;
-        CONCLAVE_TRY(planned.factors, planFactors(file, pair, model.config, model.matrices, scaledAs));
+        CONCLAVE_TRY(planned.factors,
+                     planFactors(file, pair, orientation, model.config, model.matrices, scaledAs));
         CONCLAVE_TRY(planned.scale, file.scaleOf(scaledAs, planned.factors[0].rank));
         if (!std::isfinite(planned.scale))
             return Error{Code::ValueOutOfRange, file.path, scaledAs, {"its scale", "a finite number"}};

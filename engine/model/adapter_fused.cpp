@@ -11,14 +11,8 @@ using base::Error;
 using base::Result;
 using formats::AdapterFile;
 
-/// How a release of PEFT laid out the pair of a parameter [experts][outputs][inputs].
-enum class Orientation : uint8_t {
-    Straight,  ///< A over inputs, B over outputs: 0.19.1 and later
-    Swapped,   ///< A over outputs, B over inputs: 0.17 to 0.19.0
-};
-
 /// From the version that wrote the file, where shapes leave both open; nothing where it does not say.
-std::optional<Orientation> orientationOf(const std::string& version) {
+std::optional<Orientation> orientationOfVersion(const std::string& version) {
     std::array<int, 3> numbers{};
     const char* at = version.data();
     const char* end = at + version.size();
@@ -62,19 +56,16 @@ std::vector<Fit> fitsOf(const AdapterPair& pair, const ModelConfig& config) {
     return fits;
 }
 
-/// What another pair of the file proves: one release wrote them all. transformers 5.4 to 5.12 change what
-/// PEFT 0.19.0 writes, so that this says more than the version.
-Result<std::optional<Orientation>> provenIn(const AdapterFile& file, const ModelConfig& config) {
-    CONCLAVE_TRY(const std::vector<AdapterPair> pairs, pairsOf(file));
+}  // namespace
+
+std::optional<Orientation> orientationOf(const AdapterFile& file, std::span<const AdapterPair> pairs,
+                                         const ModelConfig& config) {
     for (const AdapterPair& pair : pairs) {
         if (!fusedLayer(pair.module)) continue;
-        if (const std::vector<Fit> fits = fitsOf(pair, config); fits.size() == 1)
-            return std::optional(fits[0].orientation);
+        if (const std::vector<Fit> fits = fitsOf(pair, config); fits.size() == 1) return fits[0].orientation;
     }
-    return std::optional<Orientation>();
+    return orientationOfVersion(file.peftVersion);
 }
-
-}  // namespace
 
 std::optional<uint32_t> fusedLayer(const std::string& module) {
     for (const char* pattern :
@@ -84,8 +75,8 @@ std::optional<uint32_t> fusedLayer(const std::string& module) {
 }
 
 Result<std::vector<FactorPlan>> planFused(const AdapterFile& file, const AdapterPair& pair, uint32_t layer,
-                                          const ModelConfig& config, const MatrixTable& table,
-                                          std::string& scaledAs) {
+                                          std::optional<Orientation> orientation, const ModelConfig& config,
+                                          const MatrixTable& table, std::string& scaledAs) {
     const auto mismatch = [&](const std::string& what) {
         return Error{Code::AdapterMismatch, file.path, pair.a->name, {what}};
     };
@@ -93,17 +84,16 @@ Result<std::vector<FactorPlan>> planFused(const AdapterFile& file, const Adapter
     const uint64_t experts = config.experts;
     const std::vector<uint64_t>&a = pair.a->shape, &b = pair.b->shape;
     if (a.size() != 2 || b.size() != 2 || a[0] == 0 || a[0] != b[1] || a[0] % experts != 0)
-        return mismatch("shapes " + shapeText(*pair.a) + " and " + shapeText(*pair.b) +
-                        " are not a pair for " + std::to_string(experts) + " experts");
+        return mismatch("shapes " + formats::shapeText(pair.a->shape) + " and " +
+                        formats::shapeText(pair.b->shape) + " are not a pair for " + std::to_string(experts) +
+                        " experts");
     std::vector<Fit> fits = fitsOf(pair, config);
     if (fits.empty())
-        return mismatch("shapes " + shapeText(*pair.a) + " and " + shapeText(*pair.b) +
+        return mismatch("shapes " + formats::shapeText(pair.a->shape) + " and " +
+                        formats::shapeText(pair.b->shape) +
                         " fit neither gate_up_proj nor down_proj of this model");
-    if (fits.size() > 1) {
-        CONCLAVE_TRY(std::optional<Orientation> known, provenIn(file, config));
-        if (!known) known = orientationOf(file.peftVersion);
-        if (known) std::erase_if(fits, [&](const Fit& fit) { return fit.orientation != *known; });
-    }
+    if (fits.size() > 1 && orientation)
+        std::erase_if(fits, [&](const Fit& fit) { return fit.orientation != *orientation; });
     if (fits.size() != 1)
         return Error{Code::UnsupportedOption,
                      file.path,
@@ -117,11 +107,12 @@ Result<std::vector<FactorPlan>> planFused(const AdapterFile& file, const Adapter
     CONCLAVE_TRY_VOID(checkRank(file, *pair.a, rank, each, parameter.inputs, config));
     scaledAs = "model.layers." + std::to_string(layer) + ".mlp.experts." + parameter.name;
     // A [experts * rank][values], expert by expert; B [values][rank * experts], rank by rank.
+    const std::array ids{*table.find(parameter.roles[0], layer), *table.find(parameter.roles[1], layer)};
     std::vector<FactorPlan> out;
     for (uint32_t expert = 0; expert < experts; ++expert)
         for (size_t i = 0; i < parameter.count; ++i) {
             FactorPlan plan;
-            plan.id = *table.find(parameter.roles[i], layer);
+            plan.id = ids[i];
             plan.part = expert;
             plan.rank = static_cast<uint32_t>(rank);
             plan.inputs = static_cast<uint32_t>(parameter.inputs);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,12 +13,19 @@
 /// wrote three orientations; both are decided by shapes (peft/tuners/lora/layer.py, ParamWrapper).
 namespace conclave::engine::model {
 
+/// What counts for pairs whose shapes fit both ways: what another pair of the file proves, for one release
+/// wrote them all, else the version that the file names; nothing where neither says. transformers 5.4 to 5.12
+/// change what PEFT 0.19.0 writes, so that a proof says more than the version.
+std::optional<Orientation> orientationOf(const formats::AdapterFile& file, std::span<const AdapterPair> pairs,
+                                         const ModelConfig& config);
+
 /// The layer, where `module` has one of those names.
 std::optional<uint32_t> fusedLayer(const std::string& module);
 
 /// As planFactors().
 base::Result<std::vector<FactorPlan>> planFused(const formats::AdapterFile& file, const AdapterPair& pair,
-                                                uint32_t layer, const ModelConfig& config,
-                                                const MatrixTable& table, std::string& scaledAs);
+                                                uint32_t layer, std::optional<Orientation> orientation,
+                                                const ModelConfig& config, const MatrixTable& table,
+                                                std::string& scaledAs);
 
 }  // namespace conclave::engine::model

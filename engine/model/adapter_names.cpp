@@ -39,14 +39,7 @@ Error mismatch(const AdapterFile& file, const TensorInfo& tensor, const std::str
 }
 
 Error wrongShape(const TensorInfo& tensor, const std::string& needed) {
-    return {Code::TensorShape, tensor.file, tensor.name, {shapeText(tensor), needed}};
-}
-
-std::string shapeText(const std::vector<uint64_t>& shape) {
-    std::string out = "[";
-    for (const uint64_t d : shape)
-        out += (out.size() > 1 ? ", " : "") + std::to_string(d);
-    return out + "]";
+    return {Code::TensorShape, tensor.file, tensor.name, {formats::shapeText(tensor.shape), needed}};
 }
 
 /// Half the rows of a head follow the other half where Hugging Face rotates, pairs stand side by side in
@@ -162,10 +155,6 @@ class Planner {
 
 }  // namespace
 
-std::string shapeText(const TensorInfo& tensor) {
-    return shapeText(tensor.shape);
-}
-
 Result<void> checkRank(const AdapterFile& file, const TensorInfo& a, uint64_t rank, uint64_t rows,
                        uint64_t cols, const ModelConfig& config) {
     const uint64_t most = std::min<uint64_t>(config.hidden, std::max(rows, cols));
@@ -204,8 +193,8 @@ Result<std::vector<AdapterPair>> pairsOf(const AdapterFile& file) {
 }
 
 Result<std::vector<FactorPlan>> planFactors(const AdapterFile& file, const AdapterPair& pair,
-                                            const ModelConfig& config, const MatrixTable& table,
-                                            std::string& scaledAs) {
+                                            std::optional<Orientation> orientation, const ModelConfig& config,
+                                            const MatrixTable& table, std::string& scaledAs) {
     scaledAs = pair.module;
     const bool peft = file.kind == AdapterFile::Kind::Peft;
     for (const NameRow& row : table.names) {
@@ -218,7 +207,7 @@ Result<std::vector<FactorPlan>> planFactors(const AdapterFile& file, const Adapt
     }
     if (peft)
         if (const std::optional<uint32_t> layer = fusedLayer(pair.module))
-            return planFused(file, pair, *layer, config, table, scaledAs);
+            return planFused(file, pair, *layer, orientation, config, table, scaledAs);
     return mismatch(file, *pair.a, "the model has no such matrix");
 }
 

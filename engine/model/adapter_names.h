@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,13 +34,20 @@ struct FactorPlan {
     std::vector<uint32_t> order;  ///< output o is value order[o] of b; empty = in order
 };
 
+/// How a release of PEFT laid out the pair of a fused parameter [experts][outputs][inputs].
+enum class Orientation : uint8_t {
+    Straight,  ///< A over inputs, B over outputs: 0.19.1 and later
+    Swapped,   ///< A over outputs, B over inputs: 0.17 to 0.19.0
+};
+
 /// The pairs of `file`, ascending by module. Errors: UnsupportedOption for a tensor that is no half of a
 /// pair; MissingTensor for a half without the other.
 base::Result<std::vector<AdapterPair>> pairsOf(const formats::AdapterFile& file);
 
-/// Every matrix that `pair` adapts. `scaledAs` becomes the name under which PEFT's patterns know the module.
-/// Errors: as loadAdapter().
+/// Every matrix that `pair` adapts. `orientation` counts where shapes leave it open; `scaledAs` becomes the
+/// name under which PEFT's patterns know the module. Errors: as loadAdapter().
 base::Result<std::vector<FactorPlan>> planFactors(const formats::AdapterFile& file, const AdapterPair& pair,
+                                                  std::optional<Orientation> orientation,
                                                   const ModelConfig& config, const MatrixTable& table,
                                                   std::string& scaledAs);
 
@@ -46,8 +55,5 @@ base::Result<std::vector<FactorPlan>> planFactors(const formats::AdapterFile& fi
 /// Errors: ValueOutOfRange.
 base::Result<void> checkRank(const formats::AdapterFile& file, const formats::TensorInfo& a, uint64_t rank,
                              uint64_t rows, uint64_t cols, const ModelConfig& config);
-
-/// The shape as messages show it: "[8, 64]".
-std::string shapeText(const formats::TensorInfo& tensor);
 
 }  // namespace conclave::engine::model

@@ -113,11 +113,11 @@ class Comparison {
 };
 
 Result<std::vector<TokenId>> tokensOf(const ProductionOptions& options, const library::LoadedModel& model) {
+    if (options.tokens < 2) return Error{Code::BadArgument, "", "--tokens", {"must be at least 2"}};
     if (model.tokenizer == nullptr)
         return Error{Code::BadArgument, options.check.model, "--text", {"needs a model with a tokenizer"}};
     CONCLAVE_TRY(const std::string text, platform::readTextFile(options.text, uint64_t{256} << 20));
     CONCLAVE_TRY(std::vector<TokenId> tokens, model.tokenizer->encode(text, false, text::AddBos::IfWanted));
-    if (options.tokens < 2) return Error{Code::BadArgument, "", "--tokens", {"must be at least 2"}};
     if (tokens.size() < 2)
         return Error{Code::BadArgument, options.text, "--text", {"has fewer than two tokens"}};
     tokens.resize(std::min<size_t>(tokens.size(), options.tokens));

@@ -149,6 +149,14 @@ base::Result<AdapterLoad> readAdapterLoad(std::string_view body) {
     return out;
 }
 
+std::string adapterUnloaded(std::string_view name) {
+    return dump(Json{{"id", name}, {"object", "adapter"}, {"deleted", true}});
+}
+
+std::string loraDefaultsSet() {
+    return dump(Json{{"success", true}});
+}
+
 Json toJson(const AdapterLoad& request) {
     Json body = Json::object();
     if (!request.path.empty()) body["path"] = request.path;

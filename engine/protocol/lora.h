@@ -53,4 +53,8 @@ struct AdapterLoad {
 base::Result<AdapterLoad> readAdapterLoad(std::string_view body);
 Json toJson(const AdapterLoad& request);
 
+/// Answers of DELETE /conclave/v1/adapters/{name} and of POST /lora-adapters.
+std::string adapterUnloaded(std::string_view name);
+std::string loraDefaultsSet();
+
 }  // namespace conclave::engine::protocol

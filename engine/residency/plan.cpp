@@ -13,6 +13,7 @@ namespace {
 using base::Code;
 using base::Error;
 using base::Result;
+using formats::shapeText;
 using formats::TensorDirectory;
 using formats::TensorInfo;
 using quant::Format;
@@ -21,13 +22,6 @@ constexpr uint64_t kAlignment = 64;
 
 uint64_t aligned(uint64_t bytes) {
     return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
-std::string shapeText(const std::vector<uint64_t>& shape) {
-    std::string out = "[";
-    for (const uint64_t d : shape)
-        out += (out.size() > 1 ? ", " : "") + std::to_string(d);
-    return out + "]";
 }
 
 Result<const TensorInfo*> find(const TensorDirectory& tensors, const std::string& name,

@@ -103,7 +103,7 @@ std::vector<PrefixCache::Found> Loop::storedPrefix(const Sequence& sequence) {
     const size_t whole = (sequence.tokens.size() - 1) / kPagePositions;
     for (size_t page = 0; page < whole; ++page) {
         const auto found =
-            cache_.find(parentOf(sequence, page, node),
+            cache_.find(placeOfPage(sequence, page, node),
                         std::span(sequence.tokens).subspan(page * kPagePositions, kPagePositions));
         if (!found) break;
         out.push_back(*found);
@@ -114,14 +114,14 @@ std::vector<PrefixCache::Found> Loop::storedPrefix(const Sequence& sequence) {
 
 /// What page number `page` of a sequence goes on from, where `before` is the page before it. Pages that end
 /// before its adapters begin to work are those of the base.
-PrefixCache::Node Loop::parentOf(const Sequence& sequence, size_t page, PrefixCache::Node before) {
+PrefixCache::Place Loop::placeOfPage(const Sequence& sequence, size_t page, PrefixCache::Node before) {
     const SequenceAdapters& adapters = sequence.adapters;
-    const bool begins = !adapters.key.empty() && page == adapters.from / kPagePositions;
-    if (page > 0) return begins ? cache_.branch(before, adapters.key, adapters.from) : before;
-    const library::LoadedModel& model = *sequence.request.model;
-    const PrefixCache::Node root =
-        cache_.root({sequence.request.owner, model.model->numericsId, model.contentId});
-    return begins ? cache_.branch(root, adapters.key, adapters.from) : root;
+    if (page == 0) {
+        const library::LoadedModel& model = *sequence.request.model;
+        before = cache_.root({sequence.request.owner, model.model->numericsId, model.contentId});
+    }
+    if (adapters.key.empty() || page != adapters.from / kPagePositions) return before;
+    return {before, adapters.key, adapters.from};
 }
 
 /// Whether `sequence` may start now; sequences of lower priority give way to it.
@@ -217,10 +217,10 @@ void Loop::cachePages(Sequence& sequence) {
     const size_t whole = sequence.computed / kPagePositions;
     while (sequence.nodes.size() < whole) {
         const size_t page = sequence.nodes.size();
-        const PrefixCache::Node parent =
-            parentOf(sequence, page, page == 0 ? PrefixCache::Node::None : sequence.nodes.back());
+        const PrefixCache::Place place =
+            placeOfPage(sequence, page, page == 0 ? PrefixCache::Node::None : sequence.nodes.back());
         const auto tokens = std::span(sequence.tokens).subspan(page * kPagePositions, kPagePositions);
-        const auto found = cache_.insert(parent, tokens, sequence.pages[page]);
+        const auto found = cache_.insert(place, tokens, sequence.pages[page]);
         if (!found) return;
         if (found->page !=
             sequence.pages[page]) {  // another sequence was quicker with the same bits: share its page

@@ -48,12 +48,28 @@ PrefixCache::Node PrefixCache::root(const PageSource& source) {
     return place->second;
 }
 
-PrefixCache::Node PrefixCache::branch(Node parent, const std::string& adapters, uint32_t from) {
-    const auto before = hashOf_.find(static_cast<uint64_t>(parent));
-    if (before == hashOf_.end()) return Node::None;  // evicted meanwhile: nothing is found or kept behind it
-    const auto [place, isNew] = branches_.try_emplace({parent, adapters, from}, Node{lastNode_ + 1});
-    if (isNew) hashOf_.emplace(++lastNode_, mix(mixText(before->second, adapters), from));
-    return place->second;
+/// The node that pages at `place` have as their parent; None where nothing is stored behind it.
+PrefixCache::Node PrefixCache::nodeOf(const Place& place) const {
+    if (place.adapters.empty()) return place.before;
+    const auto found = branches_.find({place.before, place.adapters, place.from});
+    return found == branches_.end() ? Node::None : found->second.node;
+}
+
+/// The branch at `place`, whose prefix is stored.
+PrefixCache::Branches::iterator PrefixCache::makeBranch(const Place& place) {
+    const auto [branch, isNew] =
+        branches_.try_emplace({place.before, place.adapters, place.from}, Branch{Node{lastNode_ + 1}});
+    if (!isNew) return branch;
+    const uint64_t before = hashOf_.at(static_cast<uint64_t>(place.before));
+    hashOf_.emplace(++lastNode_, mix(mixText(before, place.adapters), place.from));
+    branchOf_.emplace(lastNode_, branch);
+    return branch;
+}
+
+void PrefixCache::forgetBranch(Branches::iterator branch) {
+    hashOf_.erase(static_cast<uint64_t>(branch->second.node));
+    branchOf_.erase(static_cast<uint64_t>(branch->second.node));
+    branches_.erase(branch);
 }
 
 const PrefixCache::Entry* PrefixCache::match(Node parent, std::span<const base::TokenId> tokens) const {
@@ -66,19 +82,24 @@ const PrefixCache::Entry* PrefixCache::match(Node parent, std::span<const base::
     return entry.parent == parent && std::ranges::equal(entry.tokens, tokens) ? &entry : nullptr;
 }
 
-std::optional<PrefixCache::Found> PrefixCache::find(Node parent,
+std::optional<PrefixCache::Found> PrefixCache::find(const Place& place,
                                                     std::span<const base::TokenId> tokens) const {
-    if (const Entry* entry = match(parent, tokens)) return Found{entry->node, entry->page};
+    if (const Entry* entry = match(nodeOf(place), tokens)) return Found{entry->node, entry->page};
     return std::nullopt;
 }
 
-std::optional<PrefixCache::Found> PrefixCache::insert(Node parent, std::span<const base::TokenId> tokens,
-                                                      PageId page) {
+std::optional<PrefixCache::Found> PrefixCache::insert(const Place& place,
+                                                      std::span<const base::TokenId> tokens, PageId page) {
+    if (!hashOf_.contains(static_cast<uint64_t>(place.before))) return std::nullopt;
+    const auto branch = place.adapters.empty() ? branches_.end() : makeBranch(place);
+    const Node parent = branch == branches_.end() ? place.before : branch->second.node;
     if (const Entry* entry = match(parent, tokens)) return Found{entry->node, entry->page};
-    const auto before = hashOf_.find(static_cast<uint64_t>(parent));
-    if (before == hashOf_.end()) return std::nullopt;
-    const uint64_t hash = chainHash(before->second, tokens);
-    if (byHash_.contains(hash)) return std::nullopt;
+    const uint64_t before = hashOf_.at(static_cast<uint64_t>(parent));
+    const uint64_t hash = chainHash(before, tokens);
+    if (byHash_.contains(hash)) {
+        if (branch != branches_.end() && branch->second.children == 0) forgetBranch(branch);
+        return std::nullopt;
+    }
     Entry entry{.node = Node{++lastNode_}, .parent = parent, .tokens = {}, .page = page};
     std::ranges::copy(tokens, entry.tokens.begin());
     pool_.retain(page);
@@ -86,8 +107,9 @@ std::optional<PrefixCache::Found> PrefixCache::insert(Node parent, std::span<con
     entries_.push_back(entry);
     byHash_.emplace(hash, std::prev(entries_.end()));
     hashOf_.emplace(lastNode_, hash);
-    if (const auto above = byHash_.find(before->second);
-        above != byHash_.end() && above->second->node == parent)
+    if (branch != branches_.end())
+        ++branch->second.children;
+    else if (const auto above = byHash_.find(before); above != byHash_.end() && above->second->node == parent)
         ++above->second->children;
     return Found{entry.node, page};
 }
@@ -104,23 +126,30 @@ void PrefixCache::touch(std::span<const Node> path) {
     }
 }
 
+/// One page less goes on from `parent`, which is a page, a branch, or a root.
+void PrefixCache::leaveParent(Node parent) {
+    if (const auto branch = branchOf_.find(static_cast<uint64_t>(parent)); branch != branchOf_.end()) {
+        if (--branch->second->second.children == 0) forgetBranch(branch->second);
+        return;
+    }
+    const auto hash = hashOf_.find(static_cast<uint64_t>(parent));
+    if (hash == hashOf_.end()) return;  // a branch that went with its prefix
+    const auto above = byHash_.find(hash->second);
+    if (above != byHash_.end() && above->second->node == parent) --above->second->children;
+}
+
 /// What lies behind them cannot be found any more, and goes when it is the oldest.
 void PrefixCache::forgetBranches(Node parent) {
-    const auto begin = branches_.lower_bound({parent, {}, 0});
-    auto end = begin;
-    for (; end != branches_.end() && std::get<0>(end->first) == parent; ++end)
-        hashOf_.erase(static_cast<uint64_t>(end->second));
-    branches_.erase(begin, end);
+    auto branch = branches_.lower_bound({parent, {}, 0});
+    while (branch != branches_.end() && std::get<0>(branch->first) == parent)
+        forgetBranch(branch++);
 }
 
 bool PrefixCache::evictOldest() {
     const auto oldest = std::ranges::find_if(
         entries_, [&](const Entry& entry) { return entry.children == 0 && pool_.onlyCached(entry.page); });
     if (oldest == entries_.end()) return false;
-    if (const auto parent = hashOf_.find(static_cast<uint64_t>(oldest->parent)); parent != hashOf_.end()) {
-        const auto above = byHash_.find(parent->second);
-        if (above != byHash_.end() && above->second->node == oldest->parent) --above->second->children;
-    }
+    leaveParent(oldest->parent);
     forgetBranches(oldest->node);
     const auto hash = hashOf_.find(static_cast<uint64_t>(oldest->node));
     byHash_.erase(hash->second);

@@ -9,6 +9,7 @@
 #include <string>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "engine/base/ids.h"
@@ -44,15 +45,21 @@ class PrefixCache {
 
     /// The beginning of every prefix of this source.
     Node root(const PageSource& source);
-    /// A prefix that goes on after `parent` under a set of adapters that works from position `from` on: what
-    /// lies before belongs to everybody.
-    Node branch(Node parent, const std::string& adapters, uint32_t from);
-    /// The page that holds `tokens` (kPagePositions of them) after the prefix `parent`. The caller retains
-    /// it.
-    std::optional<Found> find(Node parent, std::span<const base::TokenId> tokens) const;
+    /// What a page goes on from: a prefix, or a branch of it under a set of adapters that works from position
+    /// `from` on. What lies before belongs to everybody.
+    struct Place {
+        Place(Node node) : before(node) {}  // implicit: most pages have no branch before them
+        Place(Node node, std::string key, uint32_t position)
+            : before(node), adapters(std::move(key)), from(position) {}
+        Node before;
+        std::string adapters;  ///< library::keyOf; empty = no branch
+        uint32_t from = 0;
+    };
+    /// The page that holds `tokens` (kPagePositions of them) after `place`. The caller retains it.
+    std::optional<Found> find(const Place& place, std::span<const base::TokenId> tokens) const;
     /// Adds a page (retaining it). Where there is one of the same content already, that one is the answer.
     /// Nothing where a collision or an evicted parent keeps it out.
-    std::optional<Found> insert(Node parent, std::span<const base::TokenId> tokens, PageId page);
+    std::optional<Found> insert(const Place& place, std::span<const base::TokenId> tokens, PageId page);
     /// The prefix that ends with the last of `path` (its nodes from the first page on) has been used now.
     void touch(std::span<const Node> path);
     /// Gives up the least recently used page that only the cache holds; false where there is none.
@@ -70,13 +77,24 @@ class PrefixCache {
     };
     using Entries = std::list<Entry>;  ///< least recently used first
 
+    using BranchKey = std::tuple<Node, std::string, uint32_t>;  ///< of a Place
+    struct Branch {
+        Node node;
+        uint32_t children = 0;  ///< pages that go on from it; one without is forgotten
+    };
+    using Branches = std::map<BranchKey, Branch>;
+
+    Node nodeOf(const Place& place) const;
+    Branches::iterator makeBranch(const Place& place);
+    void forgetBranch(Branches::iterator branch);
+    void leaveParent(Node parent);
     void forgetBranches(Node parent);
     const Entry* match(Node parent, std::span<const base::TokenId> tokens) const;
 
     PagePool& pool_;
     std::map<PageSource, Node> roots_;
-    using BranchKey = std::tuple<Node, std::string, uint32_t>;  ///< the parent, adapters, from where
-    std::map<BranchKey, Node> branches_;
+    Branches branches_;
+    std::unordered_map<uint64_t, Branches::iterator> branchOf_;  ///< by its node
     Entries entries_;
     std::unordered_map<uint64_t, Entries::iterator> byHash_;
     std::unordered_map<uint64_t, uint64_t> hashOf_;  ///< Node -> chain hash, also of roots

@@ -48,17 +48,15 @@ Result<Named> namedBy(Context& context, const std::string& wanted) {
 }
 
 /// The request's own list before the caller's default, of which only what is made for this model counts.
-Uses wishesOf(Context& context, base::OwnerId owner, const protocol::Generation& generation,
-              const Model& model, const std::string& named) {
+Uses wishesOf(Context& context, const AdapterWish& wish, const Model& model, const std::string& named) {
     Uses out;
     if (!named.empty()) out.push_back({.id = {}, .name = named, .scale = 1});
-    if (generation.lora) {
-        out.insert(out.end(), generation.lora->begin(), generation.lora->end());
+    if (wish.lora) {
+        out.insert(out.end(), wish.lora->begin(), wish.lora->end());
     } else if (named.empty()) {
-        for (const protocol::LoraUse& use : context.loraDefaults.of(owner)) {
-            const auto entry = use.id ? context.adapters.byId(*use.id) : ShelvedAdapter{};
-            if (entry.ok() && entry->adapter != nullptr && entry->adapter->base == model->model)
-                out.push_back(use);
+        for (const protocol::LoraUse& use : context.loraDefaults.of(wish.owner)) {
+            const auto entry = context.adapters.byId(*use.id);  // setLora gave it one
+            if (entry.ok() && entry->adapter->base == model->model) out.push_back(use);
         }
     }
     return out;
@@ -118,21 +116,20 @@ void loadNow(Context& context, const protocol::AdapterLoad& wish, const Model& m
 
 }  // namespace
 
-void withAdapters(Context& context, base::OwnerId owner, const protocol::Generation& generation,
-                  const Reply& reply, WithAdapters then) {
-    const auto named = namedBy(context, generation.model);
+void withAdapters(Context& context, AdapterWish wish, const Reply& reply, WithAdapters then) {
+    const auto named = namedBy(context, wish.model);
     if (!named.ok()) return reply.fail(named.error());
     withModel(context, named->model, reply,
-              [&context, owner, generation, adapter = named->adapter, reply,
+              [&context, wish = std::move(wish), adapter = named->adapter, reply,
                then = std::move(then)](const Model& model) {
-                  const Uses wishes = wishesOf(context, owner, generation, model, adapter);
+                  const Uses wishes = wishesOf(context, wish, model, adapter);
                   const auto answer = [&context, wishes, model, reply, then] {
                       auto uses = resolve(context, wishes, model);
                       if (!uses.ok()) return reply.fail(uses.error());
                       then(model, std::move(*uses));
                   };
-                  const bool ready = std::ranges::all_of(wishes, [&](const protocol::LoraUse& wish) {
-                      return wish.id || context.adapters.loaded(wish.name, *model);
+                  const bool ready = std::ranges::all_of(wishes, [&](const protocol::LoraUse& use) {
+                      return use.id || context.adapters.loaded(use.name, *model);
                   });
                   if (ready) return answer();
                   onLoader(context, reply, answer);  // reads files
@@ -152,7 +149,7 @@ void setLora(Context& context, const Request& request, const Reply& reply) {
         use.id = known->id;
     }
     context.loraDefaults.set(request.owner, std::move(*uses));
-    reply.ok(R"({"success":true})");
+    reply.ok(protocol::loraDefaultsSet());
 }
 
 void listAdapters(Context& context, const Request& request, const Reply& reply) {
@@ -170,8 +167,7 @@ void loadAdapter(Context& context, const Request& request, const Reply& reply) {
 void unloadAdapter(Context& context, const Request& request, const Reply& reply) {
     const auto unloaded = context.adapters.unload(request.argument);
     if (!unloaded.ok()) return reply.fail(unloaded.error());
-    reply.ok(
-        protocol::dump(protocol::Json{{"id", request.argument}, {"object", "adapter"}, {"deleted", true}}));
+    reply.ok(protocol::adapterUnloaded(request.argument));
 }
 
 }  // namespace conclave::engine::server

@@ -159,8 +159,8 @@ base::Result<CompletionPrompt> completionPrompt(const protocol::CompletionReques
 void chatCompletions(Context& context, const Request& request, const Reply& reply) {
     auto chat = protocol::readChatRequest(request.body);
     if (!chat.ok()) return reply.fail(chat.error());
-    const protocol::Generation generation = chat->generation;
-    withAdapters(context, request.owner, generation, reply,
+    AdapterWish wish{chat->generation.model, chat->generation.lora, request.owner};
+    withAdapters(context, std::move(wish), reply,
                  [&context, owner = request.owner, chat = std::move(*chat),
                   reply](const Model& model, std::vector<library::AdapterUse> adapters) {
                      auto prompt = chatPrompt(chat, *model);
@@ -173,8 +173,8 @@ void chatCompletions(Context& context, const Request& request, const Reply& repl
 void completions(Context& context, const Request& request, const Reply& reply) {
     auto completion = protocol::readCompletionRequest(request.body);
     if (!completion.ok()) return reply.fail(completion.error());
-    const protocol::Generation generation = completion->generation;
-    withAdapters(context, request.owner, generation, reply,
+    AdapterWish wish{completion->generation.model, completion->generation.lora, request.owner};
+    withAdapters(context, std::move(wish), reply,
                  [&context, owner = request.owner, completion = std::move(*completion),
                   reply](const Model& model, std::vector<library::AdapterUse> adapters) {
                      auto prompt = completionPrompt(completion, *model);

@@ -3,13 +3,14 @@
 #include <atomic>
 #include <boost/asio/thread_pool.hpp>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "engine/base/ids.h"
 #include "engine/library/adapter_shelf.h"
 #include "engine/library/library.h"
-#include "engine/protocol/generation.h"
+#include "engine/protocol/lora.h"
 #include "engine/scheduler/scheduler.h"
 #include "engine/server/exchange.h"
 #include "engine/server/lora_defaults.h"
@@ -66,8 +67,12 @@ void withModel(Context& context, const std::string& name, const Reply& reply, Wi
 /// `model` and `lora`, or the caller's default; those that are only installed are loaded first.
 using WithAdapters = std::function<void(const std::shared_ptr<const library::LoadedModel>& model,
                                         std::vector<library::AdapterUse> adapters)>;
-void withAdapters(Context& context, base::OwnerId owner, const protocol::Generation& generation,
-                  const Reply& reply, WithAdapters then);
+struct AdapterWish {
+    std::string model;                                   ///< the field `model`
+    std::optional<std::vector<protocol::LoraUse>> lora;  ///< the field `lora`
+    base::OwnerId owner{};
+};
+void withAdapters(Context& context, AdapterWish wish, const Reply& reply, WithAdapters then);
 
 // The handlers, one file for each group.
 void chatCompletions(Context& context, const Request& request, const Reply& reply);

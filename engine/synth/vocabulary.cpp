@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/base/utf8.h"
+#include "engine/formats/tokenizer_spec.h"
 
 namespace conclave::engine::synth {
 namespace {
@@ -22,15 +23,12 @@ constexpr const char* kTemplate =
     "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}";
 
-/// The character that stands for a byte in byte-level vocabularies: printable ones for themselves, the others
-/// in order from U+0100 on. Source: bytes_to_unicode in GPT-2's encoder.py, for the order.
+/// The characters that stand for the bytes in byte-level vocabularies.
 TextList byteCharacters() {
     TextList out;
-    char32_t next = 0x100;
     for (uint32_t byte = 0; byte < kBytes; ++byte) {
-        const bool printable = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
         std::string text;
-        base::appendUtf8(text, printable ? char32_t{byte} : next++);
+        base::appendUtf8(text, formats::byteToAlphabet(static_cast<unsigned char>(byte)));
         out.push_back(text);
     }
     return out;

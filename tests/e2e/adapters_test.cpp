@@ -5,9 +5,8 @@
 #include <map>
 #include <thread>
 
-#include "engine/client/client.h"
 #include "engine/protocol/json.h"
-#include "tests/e2e/conclaved_process.h"
+#include "tests/e2e/starter_engine.h"
 
 namespace conclave::tests {
 namespace {
@@ -17,22 +16,8 @@ using protocol::Json;
 
 const std::string kStarter = std::string(CONCLAVE_SOURCE_DIR) + "/resources/models/starter";
 
-class AdaptersOverTheSocket : public testing::Test {
+class AdaptersOverTheSocket : public StarterEngine {
   protected:
-    static void SetUpTestSuite() {
-        process_ = new ConclavedProcess({"--model", kStarter});
-        ASSERT_TRUE(process_->ready()) << process_->error();
-    }
-    static void TearDownTestSuite() {
-        delete process_;
-        process_ = nullptr;
-    }
-    static client::Response send(const std::string& method, const std::string& path,
-                                 const std::string& body = "") {
-        auto response = client::Engine(process_->socket()).request(method, path, body);
-        EXPECT_TRUE(response.ok()) << base::render(response.error());
-        return response.ok() ? *response : client::Response{};
-    }
     static Json chat(const std::string& fields, int status = 200) {
         const client::Response response =
             send("POST", "/v1/chat/completions",
@@ -44,10 +29,7 @@ class AdaptersOverTheSocket : public testing::Test {
     }
     static std::string text(const Json& answer) { return answer["choices"][0]["message"]["content"]; }
     static std::string message(const Json& answer) { return answer["error"]["message"]; }
-
-    static ConclavedProcess* process_;
 };
-ConclavedProcess* AdaptersOverTheSocket::process_ = nullptr;
 
 TEST_F(AdaptersOverTheSocket, AreNamedInEveryWay) {
     const std::string base = text(chat(R"("model":"starter")"));
@@ -128,8 +110,7 @@ TEST_F(AdaptersOverTheSocket, OneThatIsTakenOffFinishesWhatItBegan) {
         got = text(chat(R"("model":"starter:other")"));
         over = true;
     });
-    const client::Engine engine(process_->socket());
-    while (!over && engine.sequences()->empty()) {
+    while (!over && engine().sequences()->empty()) {
     }
     EXPECT_EQ(send("DELETE", "/conclave/v1/adapters/other").status, 200);
     stream.join();

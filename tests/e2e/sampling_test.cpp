@@ -2,9 +2,8 @@
 #include <cmath>
 #include <gtest/gtest.h>
 
-#include "engine/client/client.h"
 #include "engine/protocol/json.h"
-#include "tests/e2e/conclaved_process.h"
+#include "tests/e2e/starter_engine.h"
 
 namespace conclave::tests {
 namespace {
@@ -12,26 +11,12 @@ namespace {
 using namespace conclave::engine;
 using protocol::Json;
 
-const std::string kStarter = std::string(CONCLAVE_SOURCE_DIR) + "/resources/models/starter";
-
-/// One engine for all of them.
-class SamplingOverTheSocket : public testing::Test {
+class SamplingOverTheSocket : public StarterEngine {
   protected:
-    static void SetUpTestSuite() {
-        process_ = new ConclavedProcess({"--model", kStarter});
-        ASSERT_TRUE(process_->ready()) << process_->error();
-    }
-    static void TearDownTestSuite() {
-        delete process_;
-        process_ = nullptr;
-    }
-
     static std::string post(const std::string& path, const std::string& body) {
-        const auto response = client::Engine(process_->socket()).request("POST", path, body);
-        EXPECT_TRUE(response.ok());
-        if (!response.ok()) return "";
-        EXPECT_EQ(response->status, 200) << response->body;
-        return response->body;
+        const client::Response response = send("POST", path, body);
+        EXPECT_EQ(response.status, 200) << response.body;
+        return response.body;
     }
     static Json chat(const std::string& fields) {
         return *protocol::parseJson(
@@ -42,10 +27,7 @@ class SamplingOverTheSocket : public testing::Test {
         return *protocol::parseJson(
             post("/v1/completions", R"({"prompt":"The parcel is","temperature":0,)" + fields + "}"));
     }
-
-    static ConclavedProcess* process_;
 };
-ConclavedProcess* SamplingOverTheSocket::process_ = nullptr;
 
 TEST_F(SamplingOverTheSocket, ThreeChoicesAreReproducible) {
     const std::string fields = R"("n":3,"seed":11,"temperature":1.5,"max_tokens":16)";
@@ -79,7 +61,7 @@ TEST_F(SamplingOverTheSocket, LogprobsAreProbabilities) {
 }
 
 TEST_F(SamplingOverTheSocket, ABiasOfAHundredForcesAToken) {
-    const auto ids = client::Engine(process_->socket()).tokenize({.model = {}, .content = " parcel"});
+    const auto ids = engine().tokenize({.model = {}, .content = " parcel"});
     ASSERT_TRUE(ids.ok() && !ids->empty());
     const std::string id = std::to_string(base::toInt(ids->front()));
     const Json forced = complete(R"("logprobs":0,"max_tokens":5,"logit_bias":{")" + id + R"(":100})");
@@ -87,8 +69,7 @@ TEST_F(SamplingOverTheSocket, ABiasOfAHundredForcesAToken) {
     ASSERT_EQ(tokens.size(), 5u);
     for (const Json& token : tokens)
         EXPECT_EQ(token, tokens[0]);
-    EXPECT_EQ(tokens[0].get<std::string>(),
-              *client::Engine(process_->socket()).detokenize({.model = {}, .tokens = {ids->front()}}));
+    EXPECT_EQ(tokens[0].get<std::string>(), *engine().detokenize({.model = {}, .tokens = {ids->front()}}));
 }
 
 TEST_F(SamplingOverTheSocket, LeastTokensAndIgnoredEnds) {

@@ -29,8 +29,7 @@ Activation preferred(quant::Format format) {
 }
 
 Layout layoutFor(quant::Format format, Activation activation) {
-    const bool integers = activation == Activation::Int8 || activation == Activation::Int8x2;
-    const bool striped = integers && stripeForm(format).group > 0;
+    const bool striped = reference::int8Terms(activation) > 0 && stripeForm(format).group > 0;
     return striped ? Layout::Stripes16 : Layout::Plain;
 }
 
@@ -44,10 +43,8 @@ void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Ro
     const bool striped = !groups.empty() && groups.front().w.layout == Layout::Stripes16;
     for (const MatmulGroup& group : groups)
         CONCLAVE_CHECK((group.w.layout == Layout::Stripes16) == striped);
-    if (striped && activation == Activation::Int8)
-        int8Matmul(tiles, launch, groups, x, y, 1);
-    else if (striped && activation == Activation::Int8x2)
-        int8Matmul(tiles, launch, groups, x, y, 2);
+    if (const uint32_t terms = reference::int8Terms(activation); striped && terms > 0)
+        int8Matmul(tiles, launch, groups, x, y, terms);
     else
         reference::matmul(launch, groups, x, y, activation);
 }

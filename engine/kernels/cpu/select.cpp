@@ -19,8 +19,7 @@ constexpr const Kernels* kRows[] = {
 
 Activation appliedActivation(quant::Format format, Activation asked) {
     if (asked == Activation::BF16 && format == quant::Format::BF16) return asked;
-    const bool integers = asked == Activation::Int8 || asked == Activation::Int8x2;
-    if (integers && reference::unpackedShape(format).run > 0) return asked;
+    if (reference::int8Terms(asked) > 0 && reference::unpackedShape(format).run > 0) return asked;
     return Activation::F32;
 }
 

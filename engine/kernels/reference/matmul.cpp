@@ -117,15 +117,15 @@ void multiplyInt8s(const Part& part, size_t terms) {
 }
 
 void multiplyGroup(const Part& part, Activation asked) {
-    switch (appliedActivation(part.group.w.format, asked)) {
+    const Activation applied = appliedActivation(part.group.w.format, asked);
+    switch (applied) {
     case Activation::F32:
         return multiplyFloats(part, 0, part.group.rows, part.xRow(0), part.x.stride);
     case Activation::BF16:
         return multiplyBfloat16(part);
     case Activation::Int8:
-        return multiplyInt8s(part, 1);
     case Activation::Int8x2:
-        return multiplyInt8s(part, 2);
+        return multiplyInt8s(part, int8Terms(applied));
     }
 }
 

@@ -6,6 +6,11 @@
 /// the size of the scratch, split outputs over the team and leave the arithmetic to loops.h.
 namespace conclave::engine::kernels::reference {
 
+/// Rows of integers that stand for one row of activations: 1, 2 (Int8x2), or 0 where none do.
+constexpr uint32_t int8Terms(Activation activation) {
+    return activation == Activation::Int8 ? 1 : activation == Activation::Int8x2 ? 2 : 0;
+}
+
 void embed(Launch& launch, const MatrixView& table, std::span<const base::TokenId> ids, Rows out);
 void norm(Launch& launch, ConstRows x, const float* weight, float eps, Rows y);
 void rope(Launch& launch, const RopeArgs& args);

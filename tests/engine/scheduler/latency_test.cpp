@@ -13,15 +13,11 @@ namespace {
 
 using namespace std::chrono_literals;
 using std::chrono::microseconds;
+using testing::median;
 using testing::Submitted;
 using Clock = std::chrono::steady_clock;
 
 constexpr uint32_t kChunk = 256;  // rows of a prefill's step
-
-microseconds median(std::vector<microseconds> times) {
-    std::ranges::sort(times);
-    return times[times.size() / 2];
-}
 
 struct Latency : ::testing::Test, testing::Drawn {
     Latency() : Drawn{testing::randomFor("latency"), nullptr} {}

@@ -22,9 +22,9 @@ struct Fixture : ::testing::Test {
     PrefixCache cache{pool};
 
     /// A page in the cache that no sequence holds any more.
-    Node add(Node parent, int first) {
+    Node add(const PrefixCache::Place& place, int first) {
         const auto page = pool.take(64);
-        const auto found = cache.insert(parent, pageOf(first), *page);
+        const auto found = cache.insert(place, pageOf(first), *page);
         EXPECT_TRUE(found);
         pool.release(*page);
         return found ? found->node : Node::None;
@@ -79,6 +79,46 @@ TEST_F(PrefixCacheTest, TheLeastRecentlyUsedGoesFirstAndChainsFromTheirEnds) {
     EXPECT_EQ(cache.pages(), 0u);
     EXPECT_EQ(pool.inUse(), 0u);
     EXPECT_FALSE(cache.insert(b1, pageOf(0), *pool.take(64))) << "its parent is gone";
+}
+
+TEST_F(PrefixCacheTest, ABranchIsFoundUnderItsOwnAdaptersAndPositionOnly) {
+    const Node root = cache.root(kSource);
+    const Node first = add(root, 0);
+    const PrefixCache::Place legal{first, "legal*1", 64};
+    const Node adapted = add(legal, 100);
+    ASSERT_TRUE(cache.find(legal, pageOf(100)));
+    EXPECT_EQ(cache.find(legal, pageOf(100))->node, adapted);
+    EXPECT_FALSE(cache.find(first, pageOf(100))) << "the base has no such page";
+    EXPECT_FALSE(cache.find({first, "legal*2", 64}, pageOf(100)));
+    EXPECT_FALSE(cache.find({first, "legal*1", 0}, pageOf(100)));
+    EXPECT_FALSE(cache.find({root, "legal*1", 64}, pageOf(100)));
+    const Node base = add(first, 100);
+    EXPECT_NE(base, adapted) << "the same tokens, with and without the adapter";
+    EXPECT_EQ(cache.pages(), 3u);
+}
+
+TEST_F(PrefixCacheTest, ABranchGoesWithItsLastPageOrWithItsPrefix) {
+    const Node root = cache.root(kSource);
+    const PrefixCache::Place legal{root, "legal*1", 0};
+    const Node adapted = add(legal, 0);
+    EXPECT_TRUE(cache.evictOldest());
+    EXPECT_FALSE(cache.find(legal, pageOf(0)));
+    EXPECT_FALSE(cache.insert(adapted, pageOf(100), *pool.take(64))) << "its parent is gone";
+    const Node again = add(legal, 0);
+    EXPECT_NE(again, adapted);
+    EXPECT_TRUE(cache.find(legal, pageOf(0)));
+
+    const Node first = add(root, 200);
+    const PrefixCache::Place behind{first, "legal*1", 64};
+    add(behind, 300);
+    cache.touch(std::vector{again});
+    while (cache.find(root, pageOf(200)))
+        ASSERT_TRUE(cache.evictOldest());
+    EXPECT_FALSE(cache.find(behind, pageOf(300)));
+    EXPECT_FALSE(cache.insert(behind, pageOf(300), *pool.take(64)));
+    while (cache.evictOldest()) {
+    }
+    EXPECT_EQ(cache.pages(), 0u);
 }
 
 TEST_F(PrefixCacheTest, APageThatASequenceHoldsStays) {

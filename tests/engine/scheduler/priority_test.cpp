@@ -17,6 +17,7 @@ using base::Priority;
 using std::chrono::microseconds;
 using testing::makeMarkerModel;
 using testing::markerText;
+using testing::median;
 using testing::requestFor;
 using testing::startScheduler;
 using testing::submit;
@@ -37,11 +38,6 @@ microseconds firstTokenTime(Scheduler& scheduler, const std::shared_ptr<const li
     const Submitted run = submitAs(scheduler, Priority::Interactive, requestFor(model, padded(24, "[i*2]")));
     EXPECT_EQ(run.text(), markerText("i", 2));
     return std::chrono::duration_cast<microseconds>(run.recorder->firstText() - then);
-}
-
-microseconds median(std::vector<microseconds> times) {
-    std::ranges::sort(times);
-    return times[times.size() / 2];
 }
 
 TEST(Priorities, InteractiveWaitsForOneLayerOfABackgroundPrefill) {

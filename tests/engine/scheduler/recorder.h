@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
@@ -99,6 +100,11 @@ struct Submitted {
     }
     scheduler::Usage usage() const { return recorder->wait().usage; }
 };
+
+inline std::chrono::microseconds median(std::vector<std::chrono::microseconds> times) {
+    std::ranges::sort(times);
+    return times[times.size() / 2];
+}
 
 inline Submitted submit(scheduler::Scheduler& scheduler, scheduler::GenerationRequest request) {
     Submitted out;
