@@ -56,7 +56,12 @@ Run declareSynth(CLI::App& app) {
     app.add_option("shape", wish.shape, "Whose measurements: " + offline::synthShapes())->required();
     app.add_option("destination", options->request.destination, "The GGUF file to make")->required();
     app.add_option("--quant", wish.quant,
-                   "Format of the matrices: " + offline::synthQuants() + "; q4_k_m without it");
+                   "Format of the matrices: " + offline::synthQuants() +
+                       "; q4_k_m without it, f16 for an adapter");
+    app.add_option("--adapter", options->request.adapter,
+                   "Instead of the model a LoRA adapter for it: its rank and what it adapts, of " +
+                       offline::synthTargets())
+        ->type_name("RANK:TARGETS");
     app.add_option("--layers", wish.layers, "Only so many of the shape's layers");
     app.add_option("--seed", wish.seed, "Other weights; the same seed gives the same file");
     app.add_flag("--json", options->json, "Print JSON");

@@ -17,19 +17,13 @@ uint32_t layerOf(const Family& family, const std::string& name) {
     return 0;
 }
 
-std::string nameOf(const Family& family, Role role, uint32_t layer) {
-    for (const NameRow& row : family.names)
-        if (row.role == role && !row.gguf.empty()) return fillName(row.gguf, layer);
-    CONCLAVE_CHECK(false && "every role of a Hugging Face model has a name in GGUF");
-    return {};
-}
-
 }  // namespace
 
 GgufTensor ggufTensor(const Family& family, Role role, const residency::Request& request) {
     GgufTensor out;
     out.layer = layerOf(family, request.tensors[0]);
-    out.name = nameOf(family, role, out.layer);
+    out.name = ggufName(family.names, role, out.layer);
+    CONCLAVE_CHECK(!out.name.empty() && "every role of a Hugging Face model has a name in GGUF");
     const bool transposed = request.keep == Keep::TransposedSlices;
     const uint64_t rows = transposed                     ? request.cols
                           : request.keep == Keep::Slices ? request.count

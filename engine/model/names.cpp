@@ -54,6 +54,12 @@ std::optional<NameNumbers> matchName(std::string_view pattern, std::string_view 
     return name.empty() ? std::optional(numbers) : std::nullopt;
 }
 
+std::string ggufName(std::span<const NameRow> table, Role role, uint32_t layer) {
+    for (const NameRow& row : table)
+        if (row.role == role && !row.gguf.empty()) return fillName(row.gguf, layer);
+    return {};
+}
+
 std::optional<std::string> translateName(std::span<const NameRow> table, std::string_view name, Naming from) {
     for (const NameRow& row : table) {
         const std::string_view here = from == Naming::HuggingFace ? row.huggingFace : row.gguf;

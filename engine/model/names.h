@@ -72,6 +72,10 @@ struct NameNumbers {
 };
 std::optional<NameNumbers> matchName(std::string_view pattern, std::string_view name);
 
+/// The name that GGUF files of a family with these names give a role's tensor (the stack, where GGUF stacks
+/// experts); empty where they have none.
+std::string ggufName(std::span<const NameRow> table, Role role, uint32_t layer);
+
 /// The name of the same tensor in the other scheme (of the stack, where GGUF stacks experts); empty where the
 /// table has none.
 std::optional<std::string> translateName(std::span<const NameRow> table, std::string_view name, Naming from);

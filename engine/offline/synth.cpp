@@ -7,6 +7,7 @@
 
 #include "engine/formats/gguf.h"
 #include "engine/offline/destination.h"
+#include "engine/synth/adapter.h"
 #include "engine/synth/synth.h"
 
 namespace conclave::engine::offline {
@@ -63,6 +64,58 @@ template <class Row> std::string joined(std::span<const Row> rows) {
     return out;
 }
 
+/// What is to be written, and its specification.
+struct Contents {
+    std::string text;
+    synth::SynthFile file;
+};
+
+Result<Contents> modelContents(const SynthOptions& options) {
+    CONCLAVE_TRY(const synth::Spec spec, synth::checkWish(options.wish));
+    CONCLAVE_TRY(synth::SynthModel model, synth::makeModel(spec));
+    return Contents{synth::toText(spec), std::move(model.file)};
+}
+
+Result<Contents> adapterContents(const SynthOptions& options) {
+    synth::Wish wish = options.wish;
+    if (wish.quant.empty()) wish.quant = "f16";
+    CONCLAVE_TRY(const synth::Spec spec, synth::checkWish(wish));
+    CONCLAVE_TRY(synth::AdapterSpec adapter, synth::readAdapterSpec(options.adapter));
+    if (quant::info(spec.recipe->format).blockValues > 1)
+        return Error{Code::OutOfRange,
+                     "",
+                     "quant",
+                     {std::string(spec.recipe->name), "f32, f16 or bf16: an adapter's factors are floats"}};
+    adapter.format = spec.recipe->format;
+    adapter.seed = spec.seed;
+    CONCLAVE_TRY(const synth::AdapterBase base, synth::adapterBase(spec));
+    CONCLAVE_TRY(synth::SynthFile file, synth::makeAdapter(adapter, base));
+    const std::string text = synth::toText(adapter) + " for " + std::string(spec.shape->name) + " of " +
+                             std::to_string(spec.layers) + (spec.layers == 1 ? " layer" : " layers");
+    return Contents{text, std::move(file)};
+}
+
+Result<SynthReport> writeContents(const Contents& contents, const std::string& destination,
+                                  const std::function<void(uint64_t done, uint64_t total)>& progress) {
+    const synth::SynthFile& file = contents.file;
+    CONCLAVE_TRY_VOID(checkRoom(destination, file.bytes));
+    SynthReport report{destination, contents.text, file.tensors.size(), file.parameters, file.bytes, {}};
+    std::map<std::string, uint64_t> byFormat;
+    std::vector<std::byte> buffer(kBufferBytes);
+    std::vector<formats::GgufWriteTensor> tensors;
+    for (const formats::GgufComputedTensor& tensor : file.tensors) {
+        byFormat[std::string(quant::info(tensor.format).name)] += bytesOf(tensor);
+        tensors.push_back({tensor.name, tensor.format, tensor.shape, [&tensor, &buffer](const Sink& sink) {
+                               return writeTensor(tensor, buffer, sink);
+                           }});
+    }
+    report.formats.assign(byFormat.begin(), byFormat.end());
+    std::stable_sort(report.formats.begin(), report.formats.end(),
+                     [](const auto& a, const auto& b) { return a.second > b.second; });
+    CONCLAVE_TRY_VOID(formats::writeGguf(destination, file.metadata, tensors, progress));
+    return report;
+}
+
 }  // namespace
 
 std::string synthShapes() {
@@ -73,29 +126,16 @@ std::string synthQuants() {
     return joined(synth::recipes());
 }
 
+std::string synthTargets() {
+    return joined(synth::targets());
+}
+
 Result<SynthReport> writeSynth(const SynthOptions& options,
                                const std::function<void(uint64_t done, uint64_t total)>& progress) {
-    CONCLAVE_TRY(const synth::Spec spec, synth::checkWish(options.wish));
+    CONCLAVE_TRY(const Contents contents,
+                 options.adapter.empty() ? modelContents(options) : adapterContents(options));
     CONCLAVE_TRY_VOID(checkDestination(options.destination));
-    CONCLAVE_TRY(const synth::SynthModel model, synth::makeModel(spec));
-    CONCLAVE_TRY_VOID(checkRoom(options.destination, model.bytes));
-
-    SynthReport report{options.destination, synth::toText(spec), model.tensors.size(),
-                       model.parameters,    model.bytes,         {}};
-    std::map<std::string, uint64_t> byFormat;
-    std::vector<std::byte> buffer(kBufferBytes);
-    std::vector<formats::GgufWriteTensor> tensors;
-    for (const formats::GgufComputedTensor& tensor : model.tensors) {
-        byFormat[std::string(quant::info(tensor.format).name)] += bytesOf(tensor);
-        tensors.push_back({tensor.name, tensor.format, tensor.shape, [&tensor, &buffer](const Sink& sink) {
-                               return writeTensor(tensor, buffer, sink);
-                           }});
-    }
-    report.formats.assign(byFormat.begin(), byFormat.end());
-    std::stable_sort(report.formats.begin(), report.formats.end(),
-                     [](const auto& a, const auto& b) { return a.second > b.second; });
-    CONCLAVE_TRY_VOID(formats::writeGguf(options.destination, model.metadata, tensors, progress));
-    return report;
+    return writeContents(contents, options.destination, progress);
 }
 
 }  // namespace conclave::engine::offline

@@ -1,7 +1,6 @@
 #include "engine/synth/synth.h"
 
 #include <cmath>
-#include <memory>
 #include <utility>
 
 #include "engine/model/family.h"
@@ -9,7 +8,6 @@
 #include "engine/model/gguf_tensor.h"
 #include "engine/model/tensor_list.h"
 #include "engine/synth/config.h"
-#include "engine/synth/draw.h"
 #include "engine/synth/vocabulary.h"
 
 namespace conclave::engine::synth {
@@ -46,16 +44,8 @@ void addTensor(const Spec& spec, model::Role role, model::GgufTensor tensor, Syn
     const bool isVector = tensor.shape.size() == 1;
     const Format format =
         formatOf(*spec.recipe, out.config, {role, tensor.layer, tensor.shape.back(), isVector});
-    uint64_t values = 1;
-    for (const uint64_t extent : tensor.shape)
-        values *= extent;
-    out.parameters += values;
-    out.bytes += quant::rowBytes(format, tensor.shape.back()) * (values / tensor.shape.back());
-    const auto drawer =
-        std::make_shared<const Drawer>(format, valuesOf(role, tensor.shape), spec.seed, tensor.name);
-    out.tensors.push_back(
-        {std::move(tensor.name), format, std::move(tensor.shape),
-         [drawer](uint64_t offset, std::span<std::byte> bytes) { drawer->draw(offset, bytes); }});
+    const Values values = valuesOf(role, tensor.shape);
+    out.file.add(std::move(tensor.name), format, std::move(tensor.shape), values, spec.seed);
 }
 
 }  // namespace
@@ -72,8 +62,8 @@ Result<SynthModel> makeModel(const Spec& spec) {
         const model::Role role = list.roles()[i];
         addTensor(spec, role, model::ggufTensor(family, role, list.requests()[i]), out);
     }
-    CONCLAVE_TRY(out.metadata, model::modelKeys(shape.folder, out.config, spec.recipe->fileType));
-    append(out.metadata, vocabularyKeys(out.config.vocabulary, spec.shape->pre));
+    CONCLAVE_TRY(out.file.metadata, model::modelKeys(shape.folder, out.config, spec.recipe->fileType));
+    append(out.file.metadata, vocabularyKeys(out.config.vocabulary, spec.shape->pre));
     return out;
 }
 
@@ -81,7 +71,7 @@ Result<formats::GgufFile> openGguf(const std::string& path) {
     if (!isSpec(path)) return formats::GgufFile::open(path);
     CONCLAVE_TRY(const Spec spec, readSpec(path));
     CONCLAVE_TRY(SynthModel model, makeModel(spec));
-    return formats::GgufFile::compute(model.metadata, std::move(model.tensors), toText(spec));
+    return formats::GgufFile::compute(model.file.metadata, std::move(model.file.tensors), toText(spec));
 }
 
 }  // namespace conclave::engine::synth

@@ -1,24 +1,19 @@
 #pragma once
 
-#include <cstdint>
 #include <string>
-#include <vector>
 
 #include "engine/base/result.h"
 #include "engine/formats/gguf.h"
 #include "engine/model/config.h"
+#include "engine/synth/file.h"
 #include "engine/synth/spec.h"
 
 namespace conclave::engine::synth {
 
-/// A model of random weights with the measurements of a real one, for timing and for tests of size. What a
-/// GGUF file of it holds; nothing is drawn before a tensor's `fill` is called.
+/// A model of random weights with the measurements of a real one, for timing and for tests of size.
 struct SynthModel {
     model::ModelConfig config;
-    formats::GgufMetadata metadata;
-    std::vector<formats::GgufComputedTensor> tensors;
-    uint64_t parameters = 0;
-    uint64_t bytes = 0;  ///< of all tensors
+    SynthFile file;
 };
 
 /// Names, shapes and formats are those of a file that llama.cpp reads; kv_b stands in its two halves. Weights

@@ -65,10 +65,10 @@ inline std::vector<base::TokenId> someTokens(const Model& model, size_t count, u
     return out;
 }
 
-/// Logits of every position of one sequence, `chunk` tokens a step.
+/// Logits of every position of one sequence, `chunk` tokens a step, with these adapters at work.
 inline std::vector<float> runAlone(const Model& model, platform::Team& team,
                                    const std::vector<base::TokenId>& tokens, size_t chunk,
-                                   bool scattered = false) {
+                                   bool scattered = false, std::span<const AdapterUse> adapters = {}) {
     const Pages pages(model, tokens.size(), scattered);
     std::vector<float> out;
     for (size_t at = 0; at < tokens.size(); at += chunk) {
@@ -78,6 +78,7 @@ inline std::vector<float> runAlone(const Model& model, platform::Team& team,
         slice.start = static_cast<uint32_t>(at);
         slice.pages = pages.span();
         slice.logits = Slice::Logits::All;
+        slice.adapters = adapters;
         step.slices.push_back(slice);
         EXPECT_EQ(model.forward(step, team), StepOutcome::Done);
         out.insert(out.end(), step.logits.begin(), step.logits.end());

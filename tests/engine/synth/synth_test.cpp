@@ -19,7 +19,8 @@ class EveryShape : public testing::TestWithParam<Known> {};
 TEST_P(EveryShape, HasAsManyParametersAsWasPublished) {
     const auto model = makeModel(readSpec(std::string("synth:") + GetParam().shape).value());
     ASSERT_TRUE(model.ok()) << base::render(model.error());
-    EXPECT_NEAR(static_cast<double>(model->parameters) / 1e9, GetParam().billions, GetParam().billions / 100);
+    EXPECT_NEAR(static_cast<double>(model->file.parameters) / 1e9, GetParam().billions,
+                GetParam().billions / 100);
 }
 
 TEST_P(EveryShape, IsReadBackFromItsKeysAsWhatItIs) {
@@ -80,12 +81,12 @@ TEST(Synth, DrawsTheSameBytesAgain) {
     other.seed = 2;
     const SynthModel three = makeModel(other).value();
     bool differs = false;
-    for (size_t i = 0; i < one.tensors.size(); ++i) {
+    for (size_t i = 0; i < one.file.tensors.size(); ++i) {
         std::vector<std::byte> a(4096), b(4096), c(4096);
-        one.tensors[i].fill(0, a);
-        two.tensors[i].fill(0, b);
-        three.tensors[i].fill(0, c);
-        EXPECT_EQ(a, b) << one.tensors[i].name;
+        one.file.tensors[i].fill(0, a);
+        two.file.tensors[i].fill(0, b);
+        three.file.tensors[i].fill(0, c);
+        EXPECT_EQ(a, b) << one.file.tensors[i].name;
         differs = differs || a != c;
     }
     EXPECT_TRUE(differs);
