@@ -2,6 +2,7 @@
 #include <map>
 #include <memory>
 
+#include "engine/cli/bench_adapters.h"
 #include "engine/cli/command.h"
 #include "engine/cli/engine_door.h"
 #include "engine/cli/terminal.h"
@@ -57,6 +58,8 @@ void print(const offline::BenchReport& report) {
 }
 
 int bench(const Options& options) {
+    if (options.model.empty())
+        return fail({base::Code::BadArgument, "", "model", {"none is named; write conclave bench MODEL"}});
     offline::BenchOptions request;
     const auto path = offline::modelPath(options.model);
     if (!path.ok()) return fail(path.error());
@@ -87,7 +90,7 @@ int bench(const Options& options) {
 
 Run declareBench(CLI::App& app) {
     auto options = std::make_shared<Options>();
-    app.add_option("model", options->model, "A model's name, a folder or a GGUF file")->required();
+    app.add_option("model", options->model, "A model's name, a folder or a GGUF file");
     app.add_option("--rows", options->rows, "Only these figures, such as prefill_512,decode_0")
         ->delimiter(',');
     app.add_option("--samples", options->samples, "Runs of each figure, of which the median counts (5)");
@@ -100,7 +103,9 @@ Run declareBench(CLI::App& app) {
                                std::string(key.help))
                     ->type_name(std::string(key.value));
     app.add_flag("--json", options->json, "Print JSON");
-    return [options] { return bench(*options); };
+    CLI::App* adapters = app.add_subcommand("adapters", "What LoRA adapters cost, beside what they may");
+    const Run runAdapters = declareBenchAdapters(*adapters);
+    return [options, adapters, runAdapters] { return adapters->parsed() ? runAdapters() : bench(*options); };
 }
 
 }  // namespace conclave::engine::cli

@@ -3,6 +3,8 @@
 #include <bit>
 #include <chrono>
 #include <cstdio>
+#include <future>
+#include <utility>
 
 #include "engine/library/content_id.h"
 #include "engine/library/names.h"
@@ -46,12 +48,16 @@ loadAdapter(const std::string& path, const std::string& name, const LoadedModel&
     loaded->path = path;
     loaded->base = base.model;
     CONCLAVE_TRY(const formats::AdapterFile file, formats::openAdapter(path));
-    CONCLAVE_TRY(const ContentHash hash,
-                 hashContent(filesOf(file), platform::userPaths().cache, [&](uint64_t done, uint64_t total) {
-                     if (progress) progress("hash", done, total);
-                 }));
+    // Side by side: each is about as fast as the other, and what an adapter's first use waits for.
+    auto hashing = std::async(std::launch::async, [&] {
+        return hashContent(filesOf(file), platform::userPaths().cache, [&](uint64_t done, uint64_t total) {
+            if (progress) progress("hash", done, total);
+        });
+    });
+    auto attached = model::loadAdapter(file, *base.model);
+    CONCLAVE_TRY(const ContentHash hash, hashing.get());
+    CONCLAVE_TRY(loaded->adapter, std::move(attached));
     loaded->contentId = hash.sha256;
-    CONCLAVE_TRY(loaded->adapter, model::loadAdapter(file, *base.model));
     loaded->loadedAtUnix =
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
             .count();

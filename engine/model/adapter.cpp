@@ -5,7 +5,9 @@
 #include <map>
 
 #include "engine/model/adapter_fused.h"
+#include "engine/model/adapter_layout.h"
 #include "engine/model/adapter_names.h"
+#include "engine/model/adapter_values.h"
 #include "engine/model/model.h"
 
 namespace conclave::engine::model {
@@ -18,78 +20,38 @@ using formats::AdapterFile;
 using formats::TensorInfo;
 using quant::Format;
 
-constexpr size_t kAlign = 64;
-
-/// A pair with its factors and the format that both are kept in.
+/// A pair with its factors and their places.
 struct PlannedPair {
     AdapterPair pair;
-    std::vector<FactorPlan> factors;
+    std::vector<PlacedPlan> factors;
     float scale = 1;
-    Format format = Format::F32;
 };
 
-/// As stored where that is a float format of one kind, so that nothing is rounded and nothing grows.
-Format keptFormat(const AdapterPair& pair) {
-    const Format format = pair.a->format;
-    const bool narrow = format == Format::BF16 || format == Format::F16;
-    return narrow && pair.b->format == format ? format : Format::F32;
-}
-
-size_t matrixBytes(const PlannedPair& planned, uint32_t rank, uint32_t values) {
-    const size_t bytes = size_t{rank} * quant::rowBytes(planned.format, values);
-    return (bytes + kAlign - 1) / kAlign * kAlign;
-}
-
-Result<std::vector<float>> decoded(const AdapterFile& file, const TensorInfo& tensor) {
-    const quant::FormatInfo& format = quant::info(tensor.format);
-    if (format.decode == nullptr || tensor.format == Format::F8E4M3)
-        return Error{Code::TensorFormat,
-                     tensor.file,
-                     tensor.name,
-                     {std::string(format.name), "an adapter's factors are floats"}};
-    size_t count = 1;
-    for (const uint64_t d : tensor.shape)
-        count *= d;
-    std::vector<float> values(count);
-    format.decode(tensor.bytes.data(), count / format.blockValues, values.data());
-    if (!std::ranges::all_of(values, [](float value) { return std::isfinite(value); }))
-        return Error{Code::ValueOutOfRange, file.path, tensor.name, {"NaN or infinity", "finite numbers"}};
-    return values;
-}
-
-/// Rank by rank, the values of one factor; `order` may be empty.
-void fill(const FactorSource& source, const std::vector<float>& from, const std::vector<uint32_t>& order,
-          uint32_t rank, uint32_t values, Format format, std::byte* out) {
-    std::vector<float> row(values);
-    for (uint32_t k = 0; k < rank; ++k) {
-        for (uint32_t i = 0; i < values; ++i) {
-            const size_t at = order.empty() ? i : order[i];
-            row[i] = from[source.begin + k * source.rankStride + at * source.valueStride];
-        }
-        quant::info(format).encode(row.data(), values, out + k * quant::rowBytes(format, values));
-    }
-}
-
-kernels::MatrixView viewOf(Format format, uint32_t rank, uint32_t values, const std::byte* data) {
+/// Fills the place where nobody has, and gives the view of it.
+kernels::MatrixView put(const AdapterValues& values, const FactorSource& source, const FactorPlace& place,
+                        std::span<const uint32_t> order, uint32_t rank, uint32_t cols, std::byte* memory) {
     kernels::MatrixView view;
-    view.format = format;
+    view.format = place.format;
     view.rows = rank;
-    view.cols = values;
-    view.stride = quant::rowBytes(format, values);
-    view.data = data;
+    view.cols = cols;
+    view.stride = quant::rowBytes(place.format, cols);
+    view.data = memory + place.offset;
+    if (place.first) values.fill(source, order, rank, cols, place.format, memory + place.offset);
     return view;
 }
 
-Result<std::vector<PlannedPair>> planPairs(const AdapterFile& file, const Model& model) {
+/// Every pair of the file with the memory that all of them need.
+Result<std::vector<PlannedPair>> planPairs(const AdapterFile& file, const Model& model, size_t& bytes) {
     std::vector<PlannedPair> out;
     CONCLAVE_TRY(const std::vector<AdapterPair> pairs, pairsOf(file));
     const std::optional<Orientation> orientation = orientationOf(file, pairs, model.config);
     for (const AdapterPair& pair : pairs) {
-        PlannedPair planned{.pair = pair, .factors = {}, .format = keptFormat(pair)};
+        PlannedPair planned{.pair = pair, .factors = {}};
         std::string scaledAs;
-        CONCLAVE_TRY(planned.factors,
+        CONCLAVE_TRY(std::vector<FactorPlan> plans,
                      planFactors(file, pair, orientation, model.config, model.matrices, scaledAs));
-        CONCLAVE_TRY(planned.scale, file.scaleOf(scaledAs, planned.factors[0].rank));
+        CONCLAVE_TRY(planned.scale, file.scaleOf(scaledAs, plans[0].rank));
+        planned.factors = placeFactors(pair, std::move(plans), bytes);
         if (!std::isfinite(planned.scale))
             return Error{Code::ValueOutOfRange, file.path, scaledAs, {"its scale", "a finite number"}};
         out.push_back(std::move(planned));
@@ -105,7 +67,7 @@ bool ofExperts(Role role) {
 void count(const std::vector<PlannedPair>& pairs, const MatrixTable& table, AdapterCounts& counts) {
     std::map<uint32_t, AdapterCounts::Layer> layers;
     for (const PlannedPair& planned : pairs) {
-        const MatrixInfo& first = table[planned.factors[0].id];
+        const MatrixInfo& first = table[planned.factors[0].plan.id];
         const bool halves = first.role == Role::LatentKey || first.role == Role::LatentValue;
         const auto matrices = halves ? 1u : static_cast<uint32_t>(planned.factors.size());
         counts.matrices += matrices;
@@ -132,28 +94,21 @@ Result<void> place(Adapter& adapter, const AdapterFile& file, const PlannedPair&
 }  // namespace
 
 Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, const Model& model) {
-    CONCLAVE_TRY(const std::vector<PlannedPair> pairs, planPairs(file, model));
     size_t bytes = 0;
-    for (const PlannedPair& planned : pairs)
-        for (const FactorPlan& plan : planned.factors)
-            bytes +=
-                matrixBytes(planned, plan.rank, plan.inputs) + matrixBytes(planned, plan.rank, plan.outputs);
-
+    CONCLAVE_TRY(const std::vector<PlannedPair> pairs, planPairs(file, model, bytes));
     auto adapter = std::make_shared<Adapter>();
     CONCLAVE_TRY(adapter->memory, platform::Memory::allocate(bytes, "the adapter"));
     adapter->factors.resize(model.matrices.matrices.size());
-    std::byte* at = adapter->memory.data();
+    std::byte* memory = adapter->memory.data();
     for (const PlannedPair& planned : pairs) {
-        CONCLAVE_TRY(const std::vector<float> a, decoded(file, *planned.pair.a));
-        CONCLAVE_TRY(const std::vector<float> b, decoded(file, *planned.pair.b));
-        for (const FactorPlan& plan : planned.factors) {
-            const Format format = planned.format;
-            LowRank factor{viewOf(format, plan.rank, plan.inputs, at), {}, planned.scale};
-            fill(plan.a, plan.a.inA ? a : b, {}, plan.rank, plan.inputs, format, at);
-            at += matrixBytes(planned, plan.rank, plan.inputs);
-            factor.b = viewOf(format, plan.rank, plan.outputs, at);
-            fill(plan.b, plan.b.inA ? a : b, plan.order, plan.rank, plan.outputs, format, at);
-            at += matrixBytes(planned, plan.rank, plan.outputs);
+        CONCLAVE_TRY(const AdapterValues a, AdapterValues::of(*planned.pair.a, file.path));
+        CONCLAVE_TRY(const AdapterValues b, AdapterValues::of(*planned.pair.b, file.path));
+        for (const PlacedPlan& placed : planned.factors) {
+            const FactorPlan& plan = placed.plan;
+            const LowRank factor{
+                put(plan.a.inA ? a : b, plan.a, placed.a, {}, plan.rank, plan.inputs, memory),
+                put(plan.b.inA ? a : b, plan.b, placed.b, plan.order, plan.rank, plan.outputs, memory),
+                planned.scale};
             CONCLAVE_TRY_VOID(place(*adapter, file, planned, model.matrices, plan, factor));
             adapter->mostRank = std::max(adapter->mostRank, plan.rank);
         }

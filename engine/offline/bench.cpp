@@ -1,14 +1,13 @@
 #include "engine/offline/bench.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <numeric>
 #include <utility>
 
 #include "engine/library/library.h"
+#include "engine/offline/bench_parts.h"
 #include "engine/offline/machine_limits.h"
 #include "engine/platform/memory.h"
 #include "engine/platform/team.h"
@@ -24,41 +23,6 @@ using base::TokenId;
 constexpr uint32_t kDecodeTokens = 16;  // of a sample
 constexpr uint32_t kStreams = 4;
 constexpr uint32_t kPrefix = 961, kNew = 20;  // of a chat that goes on
-
-double median(std::vector<double> values) {
-    if (values.empty()) return 0;
-    const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
-}
-
-/// Pages of one sequence whose positions hold small numbers, as if a text had been computed.
-struct Pages {
-    platform::Memory memory;
-    std::vector<std::byte*> pages;
-
-    static Result<Pages> make(const model::Model& model, uint32_t positions) {
-        const size_t count = (size_t{positions} + kernels::kPagePositions - 1) / kernels::kPagePositions;
-        Pages out;
-        CONCLAVE_TRY(out.memory,
-                     platform::Memory::allocate(count * model.kv.pageBytes, "the KV cache of a benchmark"));
-        uint64_t state = 1;
-        const bool half = model.kv.type == kernels::KvType::F16;
-        for (size_t at = 0; at < out.memory.size(); at += 4) {
-            state = state * 6364136223846793005U + 1442695040888963407U;
-            const float value =
-                static_cast<float>(static_cast<int32_t>(state >> 40 & 0xffff) - 0x8000) * 0x1p-16f;
-            const uint32_t both = quant::floatToHalf(value) * 0x10001u;
-            if (half)
-                std::memcpy(out.memory.data() + at, &both, 4);
-            else
-                std::memcpy(out.memory.data() + at, &value, 4);
-        }
-        for (size_t page = 0; page < count; ++page)
-            out.pages.push_back(out.memory.data() + page * model.kv.pageBytes);
-        return out;
-    }
-};
 
 struct Sample {
     double value = 0, limit = 0;  // in the row's unit
@@ -83,9 +47,9 @@ class Loading {
             resets_ = platform::resetPeakMemory();
         }
         const uint64_t before = platform::residentPeak();
-        const auto begin = std::chrono::steady_clock::now();
+        const double begin = secondsNow();
         CONCLAVE_TRY(loaded_, library::loadPath(path_, "", options_));
-        seconds_.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+        seconds_.push_back(secondsNow() - begin);
         bytes_ = model().footprint.weightBytes;
         if (again)
             limitSeconds_.push_back(limit);
@@ -138,27 +102,22 @@ class Loading {
 class Bench {
   public:
     Bench(const model::Model& model, platform::Team& team, MachineLimits& limits, const BenchOptions& options)
-        : model_(model), team_(team), limits_(limits), options_(options) {
-        uint64_t state = 7;
-        for (uint32_t i = 0; i < 8192; ++i) {
-            state = state * 6364136223846793005U + 1442695040888963407U;
-            tokens_.push_back(TokenId{static_cast<int32_t>((state >> 33) % model.config.vocabulary)});
-        }
-    }
+        : model_(model), team_(team), limits_(limits), options_(options),
+          tokens_(benchTokens(model.config.vocabulary, 8192)) {}
 
     Result<BenchRow> prefill(const std::string& name, uint32_t rows) {
         BenchRow row = rowOf(name, rows);
         row.bytes = model_.footprint.weightBytes / rows;
         row.operations = operationsOf(model_.footprint.operations);
-        return measured(std::move(row), rows, [&](Pages& pages, model::StepTimes& times) {
+        return measured(std::move(row), rows, [&](BenchPages& pages, model::StepTimes& times) {
             const double limit = operationLimit(rows);
-            const double begin = now();
+            const double begin = secondsNow();
             for (uint32_t at = 0; at < rows; at += model_.maxRows) {
                 const uint32_t count = std::min(model_.maxRows, rows - at);
                 const bool last = at + count == rows;
                 step({slice(pages, at, count, last)}, times);
             }
-            return Sample{rows / (now() - begin), limit};
+            return Sample{rows / (secondsNow() - begin), limit};
         });
     }
 
@@ -167,11 +126,11 @@ class Bench {
         BenchRow row = rowOf(name, kPrefix + kNew);
         row.bytes = (model_.footprint.weightBytes + kPrefix * model_.footprint.kvBytes) / kNew;
         row.operations = operationsOf(model_.footprint.operations);
-        return measured(std::move(row), kPrefix + kNew, [&](Pages& pages, model::StepTimes& times) {
+        return measured(std::move(row), kPrefix + kNew, [&](BenchPages& pages, model::StepTimes& times) {
             const double limit = operationLimit(kNew);
-            const double begin = now();
+            const double begin = secondsNow();
             step({slice(pages, kPrefix, kNew, true)}, times);
-            return Sample{kNew / (now() - begin), limit};
+            return Sample{kNew / (secondsNow() - begin), limit};
         });
     }
 
@@ -180,13 +139,15 @@ class Bench {
         row.bytes = model_.footprint.tokenBytes + depth * model_.footprint.kvBytes;
         row.operations =
             operationsOf(model_.footprint.operations) + operationsOf(model_.footprint.headOperations);
-        return measured(std::move(row), depth + kDecodeTokens, [&](Pages& pages, model::StepTimes& times) {
-            const double limit = readLimit(model_.footprint.tokenBytes + depth * model_.footprint.kvBytes);
-            const double begin = now();
-            for (uint32_t i = 0; i < kDecodeTokens; ++i)
-                step({slice(pages, depth + i, 1, true)}, times);
-            return Sample{kDecodeTokens / (now() - begin), limit};
-        });
+        return measured(std::move(row), depth + kDecodeTokens,
+                        [&](BenchPages& pages, model::StepTimes& times) {
+                            const double limit =
+                                readLimit(model_.footprint.tokenBytes + depth * model_.footprint.kvBytes);
+                            const double begin = secondsNow();
+                            for (uint32_t i = 0; i < kDecodeTokens; ++i)
+                                step({slice(pages, depth + i, 1, true)}, times);
+                            return Sample{kDecodeTokens / (secondsNow() - begin), limit};
+                        });
     }
 
     Result<BenchRow> streams(const std::string& name) {
@@ -194,21 +155,21 @@ class Bench {
         row.bytes = bytesOfStep(kStreams);
         row.operations =
             operationsOf(model_.footprint.operations) + operationsOf(model_.footprint.headOperations);
-        std::vector<Pages> others;
+        std::vector<BenchPages> others;
         for (uint32_t i = 1; i < kStreams && row.note.empty(); ++i) {
-            CONCLAVE_TRY(Pages pages, Pages::make(model_, kDecodeTokens));
+            CONCLAVE_TRY(BenchPages pages, BenchPages::make(model_, kDecodeTokens));
             others.push_back(std::move(pages));
         }
-        return measured(std::move(row), kDecodeTokens, [&](Pages& pages, model::StepTimes& times) {
+        return measured(std::move(row), kDecodeTokens, [&](BenchPages& pages, model::StepTimes& times) {
             const double limit = kStreams * readLimit(bytesOfStep(kStreams));
-            const double begin = now();
+            const double begin = secondsNow();
             for (uint32_t i = 0; i < kDecodeTokens; ++i) {
                 std::vector<model::Slice> slices = {slice(pages, i, 1, true)};
-                for (Pages& other : others)
+                for (BenchPages& other : others)
                     slices.push_back(slice(other, i, 1, true, static_cast<uint32_t>(slices.size()) * 64));
                 step(std::move(slices), times);
             }
-            return Sample{kStreams * kDecodeTokens / (now() - begin), limit};
+            return Sample{kStreams * kDecodeTokens / (secondsNow() - begin), limit};
         });
     }
 
@@ -225,10 +186,6 @@ class Bench {
     }
 
   private:
-    static double now() {
-        return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-    }
-
     BenchRow rowOf(const std::string& name, uint32_t positions) const {
         BenchRow row{.name = name, .unit = "tokens/s"};
         if (positions > model_.config.context)
@@ -238,7 +195,8 @@ class Bench {
         return row;
     }
 
-    model::Slice slice(Pages& pages, uint32_t start, uint32_t count, bool logits, uint32_t shift = 0) const {
+    model::Slice slice(BenchPages& pages, uint32_t start, uint32_t count, bool logits,
+                       uint32_t shift = 0) const {
         return {.tokens = std::span(tokens_).subspan((start + shift) % 4096, count),
                 .start = start,
                 .pages = pages.pages,
@@ -254,7 +212,7 @@ class Bench {
 
     template <class Run> Result<BenchRow> measured(BenchRow row, uint32_t positions, const Run& run) {
         if (!row.note.empty()) return row;
-        CONCLAVE_TRY(Pages pages, Pages::make(model_, positions));
+        CONCLAVE_TRY(BenchPages pages, BenchPages::make(model_, positions));
         std::vector<double> values, limits, shares;
         model::StepTimes warm;
         for (uint32_t i = 0; i <= options_.samples; ++i) {

@@ -95,25 +95,14 @@ Result<Contents> adapterContents(const SynthOptions& options) {
     return Contents{text, std::move(file)};
 }
 
-Result<SynthReport> writeContents(const Contents& contents, const std::string& destination,
-                                  const std::function<void(uint64_t done, uint64_t total)>& progress) {
-    const synth::SynthFile& file = contents.file;
-    CONCLAVE_TRY_VOID(checkRoom(destination, file.bytes));
-    SynthReport report{destination, contents.text, file.tensors.size(), file.parameters, file.bytes, {}};
+std::vector<std::pair<std::string, uint64_t>> formatsOf(const synth::SynthFile& file) {
     std::map<std::string, uint64_t> byFormat;
-    std::vector<std::byte> buffer(kBufferBytes);
-    std::vector<formats::GgufWriteTensor> tensors;
-    for (const formats::GgufComputedTensor& tensor : file.tensors) {
+    for (const formats::GgufComputedTensor& tensor : file.tensors)
         byFormat[std::string(quant::info(tensor.format).name)] += bytesOf(tensor);
-        tensors.push_back({tensor.name, tensor.format, tensor.shape, [&tensor, &buffer](const Sink& sink) {
-                               return writeTensor(tensor, buffer, sink);
-                           }});
-    }
-    report.formats.assign(byFormat.begin(), byFormat.end());
-    std::stable_sort(report.formats.begin(), report.formats.end(),
+    std::vector<std::pair<std::string, uint64_t>> out(byFormat.begin(), byFormat.end());
+    std::stable_sort(out.begin(), out.end(),
                      [](const auto& a, const auto& b) { return a.second > b.second; });
-    CONCLAVE_TRY_VOID(formats::writeGguf(destination, file.metadata, tensors, progress));
-    return report;
+    return out;
 }
 
 }  // namespace
@@ -130,12 +119,26 @@ std::string synthTargets() {
     return joined(synth::targets());
 }
 
+Result<void> writeSynthFile(const synth::SynthFile& file, const std::string& destination,
+                            const std::function<void(uint64_t done, uint64_t total)>& progress) {
+    CONCLAVE_TRY_VOID(checkRoom(destination, file.bytes));
+    std::vector<std::byte> buffer(kBufferBytes);
+    std::vector<formats::GgufWriteTensor> tensors;
+    for (const formats::GgufComputedTensor& tensor : file.tensors)
+        tensors.push_back({tensor.name, tensor.format, tensor.shape, [&tensor, &buffer](const Sink& sink) {
+                               return writeTensor(tensor, buffer, sink);
+                           }});
+    return formats::writeGguf(destination, file.metadata, tensors, progress);
+}
+
 Result<SynthReport> writeSynth(const SynthOptions& options,
                                const std::function<void(uint64_t done, uint64_t total)>& progress) {
     CONCLAVE_TRY(const Contents contents,
                  options.adapter.empty() ? modelContents(options) : adapterContents(options));
     CONCLAVE_TRY_VOID(checkDestination(options.destination));
-    return writeContents(contents, options.destination, progress);
+    CONCLAVE_TRY_VOID(writeSynthFile(contents.file, options.destination, progress));
+    return SynthReport{options.destination,      contents.text,       contents.file.tensors.size(),
+                       contents.file.parameters, contents.file.bytes, formatsOf(contents.file)};
 }
 
 }  // namespace conclave::engine::offline

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/synth/file.h"
 #include "engine/synth/spec.h"
 
 namespace conclave::engine::offline {
@@ -33,6 +34,10 @@ struct SynthReport {
 /// disk has no room for it, before anything is written.
 base::Result<SynthReport> writeSynth(const SynthOptions& options,
                                      const std::function<void(uint64_t done, uint64_t total)>& progress);
+
+/// The same for what is already made. Errors: FileWriteFailed.
+base::Result<void> writeSynthFile(const synth::SynthFile& file, const std::string& destination,
+                                  const std::function<void(uint64_t done, uint64_t total)>& progress);
 
 /// The shapes and the formats that can be asked for, each joined with commas.
 std::string synthShapes();

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <gtest/gtest.h>
 
+#include "engine/formats/adapter_file.h"
 #include "engine/offline/describe.h"
 #include "engine/platform/file.h"
 #include "engine/synth/synth.h"
@@ -67,6 +68,26 @@ TEST(WriteSynth, ReplacesAGgufFile) {
     const std::string path = folder.write("m.gguf", "GGUF and then nothing");
     EXPECT_EQ(sentence(tiny(path)), "");
     EXPECT_TRUE(formats::GgufFile::open(path).ok());
+}
+
+TEST(WriteSynth, MakesAnAdapter) {
+    const formats::ScratchFolder folder;
+    SynthOptions options{{.shape = "olmoe-1b-7b", .layers = 1}, folder.path("a.gguf"), "4:experts,attention"};
+    const auto report = writeSynth(options, {});
+    ASSERT_TRUE(report.ok()) << base::render(report.error());
+    EXPECT_EQ(report->model, "4:attention,experts for olmoe-1b-7b of 1 layer");
+    EXPECT_EQ(report->tensors, 14u);
+    const auto file = formats::openAdapter(options.destination);
+    ASSERT_TRUE(file.ok()) << base::render(file.error());
+    EXPECT_EQ(file->architecture, "olmoe");
+    EXPECT_EQ(file->alpha, 4);
+    EXPECT_EQ(file->tensors.all().front().format, quant::Format::F16);
+    options.wish.quant = "q8_0";
+    EXPECT_EQ(sentence(options),
+              "quant: q8_0 is out of range; it must be f32, f16 or bf16: an adapter's factors are floats");
+    options.wish.quant = "bf16";
+    options.adapter = "4";
+    EXPECT_NE(sentence(options).find("write RANK:TARGETS"), std::string::npos);
 }
 
 TEST(Describe, TellsWhatRandomWeightsAre) {

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <CLI/App.hpp>
+
+#include "engine/cli/command.h"
+
+namespace conclave::engine::cli {
+
+/// `conclave bench adapters`.
+Run declareBenchAdapters(CLI::App& app);
+
+}  // namespace conclave::engine::cli
