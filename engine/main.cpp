@@ -91,6 +91,7 @@ library::Library::Options libraryOptions(const policy::Options& options, const k
     out.load.kernels = row;
     out.load.activations = choiceOf(options.activations);
     out.load.kv = options.kv == policy::Kv::F16 ? kernels::KvType::F16 : kernels::KvType::F32;
+    out.load.expertCap = options.expertCap;
     out.load.threads = options.threads;
     out.defaultModel = options.chatModel;
     return out;
@@ -169,6 +170,11 @@ base::Result<void> serve(const Arguments& arguments) {
     const policy::Options& options = loaded.options;
     for (const std::string& warning : loaded.warnings)
         spdlog::warn("{}", warning);
+    if (options.expertCap > 0)
+        spdlog::warn(
+            "expert-cap {}: answers depend on what else is answered at the same time, the same request "
+            "and seed may answer differently, and no computed prompt is used again",
+            options.expertCap);
     CONCLAVE_TRY(const kernels::Kernels* const row, kernels::selectKernels(options.kernels));
     scheduler::SchedulerOptions schedulerOptions;
     schedulerOptions.threads = options.threads;

@@ -160,16 +160,25 @@ struct RouteRule {
     bool normalise = false;                 ///< divide the weights by their sum (+1e-20 with sigmoid)
     float scale = 1;                        ///< then multiply
     const float* bias = nullptr;            ///< [experts], added to the scores for choosing only; may be null
+
+    // Steering: what follows is not part of a model.
+    float temperature = 1;             ///< logits are divided by it before they become scores
+    const float* logitBias = nullptr;  ///< [experts], added to the logits before; -infinity: never chosen
+    float floor = 0;                   ///< chosen experts below this share of the best one are left out
 };
 
 struct RouteArgs {
     ConstRows logits;  ///< [rows][experts]
     RouteRule rule;
-    const int32_t* forced =
-        nullptr;  ///< [rows][chosen] experts to take instead of choosing; -1 in a row's first = choose
-    int32_t* experts = nullptr;  ///< [rows][chosen], by falling choice score, ties to the lower index
-    float* weights = nullptr;    ///< [rows][chosen]
+    /// [rows][slots] experts to take instead of choosing, whatever the floor; -1 = none, in a row's first =
+    /// choose.
+    const int32_t* forced = nullptr;
+    int32_t* experts = nullptr;  ///< [rows][slots], by falling choice score, ties to the lower index; then -1
+    float* weights = nullptr;    ///< [rows][slots]; 0 where there is no expert
     float* scores = nullptr;     ///< [rows][experts], before bias; may be null
+    float* choice = nullptr;     ///< [rows][experts], choice scores of rows that choose, -infinity where an
+                                 ///< expert could not be chosen; may be null
+    uint32_t slots = 0;          ///< from row to row; at least rule.chosen; 0 = rule.chosen
 };
 
 /// y[r] = sum over slots ascending of weights[r][slot] * parts[r * slots + slot], then + shared[r] where
@@ -180,6 +189,7 @@ struct CombineArgs {
     uint32_t slots = 0;
     ConstRows shared;  ///< [rows][cols], or data == nullptr
     Rows y;
+    const int32_t* experts = nullptr;  ///< [rows][slots]; slots with -1 are passed over; null = none has
 };
 
 /// y[r] += scale * B (A x[r]) for a run of rows: an adapter's place in a projection.

@@ -142,6 +142,19 @@ Result<ModelPointer> Library::load(const std::string& path, const std::string& n
     return ModelPointer(std::move(model));
 }
 
+Result<void> Library::setRouter(const std::string& name, const model::RouterOptions& options) {
+    const ModelPointer model = loaded(name);
+    if (!model) return Error{Code::UnknownModel, {}, {}, {name, knownNames()}};
+    LoadedModel steered = *model;
+    CONCLAVE_TRY(steered.router, model::canonicalRouter(options, model->model->config, name));
+    auto made = std::make_shared<const LoadedModel>(std::move(steered));
+    const std::lock_guard lock(mutex_);
+    // Where it was unloaded meanwhile there is nothing to steer.
+    for (ModelPointer& other : loaded_)
+        if (other->name == name && other->model == made->model) other = made;
+    return {};
+}
+
 void Library::publish(ModelPointer model) {
     const std::lock_guard lock(mutex_);
     std::erase_if(loaded_, [&](const auto& other) { return other->name == model->name; });

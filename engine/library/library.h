@@ -43,6 +43,7 @@ struct LoadedModel {
         templateError;             ///< why there is none, where the model has one that cannot be used
     std::string bosText, eosText;  ///< for the template
     GenerationDefaults defaults;
+    model::RouterOptions router{};  ///< canonical; of requests that have none of their own
     std::vector<base::TokenId>
         endTokens;  ///< sorted: union of config, generation_config and GGUF's eos, eot, eom
     std::vector<std::string> warnings;
@@ -118,6 +119,10 @@ class Library {
     using Progress = std::function<void(const std::string& stage, uint64_t done, uint64_t total)>;
     base::Result<std::shared_ptr<const LoadedModel>> load(const std::string& path, const std::string& name,
                                                           const Progress& progress);
+
+    /// Sets how later requests to a loaded model steer its routers where they do not say so themselves.
+    /// Errors: UnknownModel, and as model::canonicalRouter.
+    base::Result<void> setRouter(const std::string& name, const model::RouterOptions& options);
 
     /// Publishes a model that was made elsewhere (tests).
     void publish(std::shared_ptr<const LoadedModel> model);

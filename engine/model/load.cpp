@@ -122,10 +122,29 @@ void listAdapters(Running& m, const Step& step) {
     }
 }
 
+/// The rows of the step by how they are routed; neighbours with the same options make one run.
+void listRouters(Running& m, const Step& step) {
+    std::vector<RouterRows>& runs = m.buffers.routerRows;
+    runs.clear();
+    uint32_t row = 0;
+    for (const Slice& slice : step.slices) {
+        const auto rows = static_cast<uint32_t>(slice.tokens.size());
+        static const RouterOptions asTrained;
+        const RouterOptions& options = slice.router == nullptr ? asTrained : *slice.router;
+        if (!runs.empty() && (runs.back().options == &options || *runs.back().options == options))
+            runs.back().rows += rows;
+        else
+            runs.push_back({&options, row, rows, activeExperts(&options, m.config)});
+        row += rows;
+    }
+}
+
 StepOutcome runStep(Running& m, Step& step, platform::Team& team) {
     CONCLAVE_CHECK(team.size() <= m.buffers.threads);
     listRows(m, step);
     listAdapters(m, step);
+    listRouters(m, step);
+    CONCLAVE_CHECK(step.expertCap == 0 || step.expertCap >= 1);
     Pass pass{.config = m.config,
               .kernels = *m.kernels,
               .weights = m.weights,
@@ -135,7 +154,10 @@ StepOutcome runStep(Running& m, Step& step, platform::Team& team) {
               .step = step,
               .launch = {&team, m.buffers.scratch, m.buffers.scratchBytes},
               .rows = static_cast<uint32_t>(m.buffers.tokens.size()),
-              .adapters = m.buffers.adapterRows};
+              .adapters = m.buffers.adapterRows,
+              .routers = m.buffers.routerRows};
+    for (const RouterRows& run : pass.routers)
+        pass.slots = std::max(pass.slots, run.active);
     step.logits.clear();
     if (pass.rows == 0) return StepOutcome::Done;
     const Timed timed(pass, &StepTimes::all);
@@ -158,6 +180,7 @@ Result<std::shared_ptr<const Model>> load(ModelConfig config, const TensorDirect
     if (options.activations == ActivationChoice::Preferred &&
         options.kernels->preferred(Format::Q8_0) == Activation::F32)
         options.activations = ActivationChoice::Exact;
+    if (config.experts == 0) options.expertCap = 0;
     const Family& family = familyOf(config);
     const bool exact = options.activations == ActivationChoice::Exact;
     TensorList list(tensors, naming, family.names, exact ? absorbedExactly : absorbedForSpeed);
@@ -200,6 +223,7 @@ Result<std::shared_ptr<const Model>> load(ModelConfig config, const TensorDirect
                                             plan.places[i].rows, plan.places[i].cols});
     model->footprint.kvBytes = model->kv.pageBytes / kernels::kPagePositions;
     model->maxRows = options.maxRows;
+    model->expertCap = options.expertCap;
     const std::vector<double> frequencies = inverseFrequencies(config.rope);
     const auto running = std::make_shared<Running>(
         Running{config, options.kernels, options.kv, std::move(weights), std::move(activations), frequencies,

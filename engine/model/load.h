@@ -21,7 +21,8 @@ struct LoadOptions {
     ActivationChoice activations = ActivationChoice::Exact;
     kernels::KvType kv = kernels::KvType::F32;
     uint32_t maxRows = 512;
-    size_t threads = 0;  ///< that copy the weights; 0 = platform::defaultThreads()
+    float expertCap = 0;  ///< see Step; 0 or at least 1; ignored by models without experts
+    size_t threads = 0;   ///< that copy the weights; 0 = platform::defaultThreads()
     /// stage ("read weights"), bytes done, bytes in all; may be empty. Called on the loading thread.
     std::function<void(const std::string& stage, uint64_t done, uint64_t total)> progress;
 };

@@ -15,6 +15,7 @@
 #include "engine/model/config.h"
 #include "engine/model/matrix_table.h"
 #include "engine/model/route_trace.h"
+#include "engine/model/router_options.h"
 #include "engine/platform/team.h"
 
 namespace conclave::engine::model {
@@ -43,6 +44,7 @@ struct Slice {
     RouteTrace* trace = nullptr;             ///< optional
     std::span<const AdapterUse> adapters{};  ///< add in this order
     uint32_t adaptedFrom = 0;                ///< absolute position from which on they work
+    const RouterOptions* router = nullptr;   ///< canonical, see canonicalRouter; null = as trained
 };
 
 /// Where the time of steps went, in nanoseconds of the thread that runs them; steps add to it.
@@ -74,7 +76,10 @@ struct Step {
     const std::atomic<bool>* stop =
         nullptr;                 ///< looked at between layers; a stopped step's pages must be discarded
     StepTimes* times = nullptr;  ///< optional
-    std::vector<float> logits;   ///< out: [rows that asked][vocabulary], in the order of the slices
+    /// Most rows of the step that one expert takes, as a multiple of the mean over all experts; 0 = no cap,
+    /// else at least 1. With it slices do depend on each other.
+    float expertCap = 0;
+    std::vector<float> logits;  ///< out: [rows that asked][vocabulary], in the order of the slices
 };
 
 enum class StepOutcome : uint8_t { Done, Stopped };
@@ -90,6 +95,8 @@ struct Model {
     Footprint footprint;
     MatrixTable matrices;    ///< what an adapter may adapt
     uint32_t maxRows = 512;  ///< most rows (tokens of all slices together) in one step
+    float expertCap = 0;     ///< for its steps, see Step; where it is not 0, computed pages belong to one
+                             ///< sequence alone
     std::function<StepOutcome(Step& step, platform::Team& team)> forward;
 };
 

@@ -24,6 +24,8 @@ struct Pass {
     kernels::Launch launch;
     uint32_t rows = 0;                      ///< of all slices together
     std::span<const AdapterRows> adapters;  ///< row groups of the step that use one
+    std::span<const RouterRows> routers{};  ///< all rows of the step, by how they are routed
+    uint32_t slots = 0;                     ///< experts of the row that has most of them
     uint32_t moeLayers = 0;                 ///< layers with experts passed so far
 
     /// The first rows of a buffer as [rows][cols].

@@ -1,6 +1,7 @@
 #include "engine/model/rounding.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <numeric>
 
 #include "engine/model/footprint.h"
@@ -51,9 +52,15 @@ std::string_view nameOf(ActivationChoice choice) {
 }
 
 std::string numericsIdOf(const LoadOptions& options) {
-    return std::string(options.kernels->family) + "/" + std::string(nameOf(options.activations)) + "/" +
-           (options.kv == kernels::KvType::F32 ? "f32" : "f16") + "/" +
-           std::to_string(kernels::kNumericsVersion);
+    std::string id = std::string(options.kernels->family) + "/" + std::string(nameOf(options.activations)) +
+                     "/" + (options.kv == kernels::KvType::F32 ? "f32" : "f16") + "/" +
+                     std::to_string(kernels::kNumericsVersion);
+    if (options.expertCap != 0) {
+        char cap[32];
+        std::snprintf(cap, sizeof cap, "/cap%g", double{options.expertCap});
+        id += cap;
+    }
+    return id;
 }
 
 }  // namespace conclave::engine::model

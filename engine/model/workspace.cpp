@@ -24,7 +24,7 @@ class Arena {
 
 void deal(Workspace& w, const ModelConfig& c, size_t rows, Arena& arena) {
     const bool latent = c.latentRank > 0;
-    const size_t slots = rows * c.chosenExperts;
+    const size_t slots = w.expertSlots;
     const size_t mlp = std::max(c.intermediate, c.sharedIntermediate);
     arena.take(w.x, rows * c.hidden);
     arena.take(w.h, rows * c.hidden);
@@ -42,16 +42,19 @@ void deal(Workspace& w, const ModelConfig& c, size_t rows, Arena& arena) {
     arena.take(w.shared, c.sharedIntermediate > 0 ? rows * c.hidden : 0);
     arena.take(w.routerLogits, rows * c.experts);
     arena.take(w.routerScores, rows * c.experts);
-    arena.take(w.expertWeights, slots);
+    arena.take(w.routerChoice, rows * c.experts);
+    arena.take(w.logitBias, c.experts);
+    arena.take(w.expertWeights, rows * c.experts);
     arena.take(w.sorted, slots * c.hidden);
     arena.take(w.expertGate, slots * c.expertIntermediate);
     arena.take(w.expertUp, slots * c.expertIntermediate);
     arena.take(w.slots, slots * c.hidden);
     arena.take(w.cosines, rows * (c.rope.dim / 2));
     arena.take(w.sines, rows * (c.rope.dim / 2));
-    arena.take(w.expertIds, slots);
-    arena.take(w.forced, slots);
+    arena.take(w.expertIds, rows * c.experts);
+    arena.take(w.forced, rows * c.experts);
     arena.take(w.expertStart, size_t{c.experts} + 1);
+    arena.take(w.expertLoad, c.experts);
     arena.take(w.sortedRow, slots);
     arena.take(w.sortedSlot, slots);
     arena.take(w.counting, rows * c.heads);
@@ -78,7 +81,9 @@ base::Result<Workspace> Workspace::make(const ModelConfig& config, const kernels
                                         uint32_t maxRows, size_t threads) {
     Workspace w;
     w.threads = threads;
-    w.scratchBytes = kernels.scratchBytes({.rows = maxRows * std::max(config.chosenExperts, 1u),
+    // One row at least finds room for as many experts as there are.
+    w.expertSlots = std::max(maxRows * config.chosenExperts, config.experts);
+    w.scratchBytes = kernels.scratchBytes({.rows = std::max(maxRows, w.expertSlots),
                                            .widest = widestRow(config),
                                            .deepest = deepestRow(config),
                                            .threads = threads});

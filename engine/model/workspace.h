@@ -8,6 +8,7 @@
 #include "engine/kernels/kernels.h"
 #include "engine/model/adapter.h"
 #include "engine/model/config.h"
+#include "engine/model/router_options.h"
 #include "engine/platform/memory.h"
 
 namespace conclave::engine::model {
@@ -20,6 +21,13 @@ struct Part {
     uint32_t xColumn = 0, yColumn = 0;  ///< where the matrix's input and output begin in a row
     const uint32_t* stepRows =
         nullptr;  ///< the step's row behind each row of x, for adapters; null = the same numbers
+};
+
+/// Rows of a step that are routed in the same way.
+struct RouterRows {
+    const RouterOptions* options = nullptr;
+    uint32_t firstRow = 0, rows = 0;
+    uint32_t active = 0;  ///< experts that work on one of them
 };
 
 /// Every buffer of a forward pass, allocated once for the most rows a step may have. A step uses the first
@@ -45,22 +53,26 @@ struct Workspace {
     float* shared = nullptr;          // [rows][hidden], output of the shared expert
     float* routerLogits = nullptr;    // [rows][experts]
     float* routerScores = nullptr;    // [rows][experts]
-    float* expertWeights = nullptr;   // [rows][chosen]
-    float* sorted = nullptr;          // [rows * chosen][hidden], rows in the order of their experts
-    float* expertGate = nullptr;      // [rows * chosen][expertIntermediate]
-    float* expertUp = nullptr;        // [rows * chosen][expertIntermediate]
-    float* slots = nullptr;           // [rows * chosen][hidden], in the order (row, slot)
+    float* routerChoice = nullptr;    // [rows][experts], scores that experts are chosen by
+    float* logitBias = nullptr;       // [experts], of the rows at hand
+    float* expertWeights = nullptr;   // [rows][slots], slots up to all experts
+    float* sorted = nullptr;          // [expertSlots][hidden], rows in the order of their experts
+    float* expertGate = nullptr;      // [expertSlots][expertIntermediate]
+    float* expertUp = nullptr;        // [expertSlots][expertIntermediate]
+    float* slots = nullptr;           // [expertSlots][hidden], in the order (row, slot)
     float* cosines = nullptr;         // [rows][rope.dim / 2]
     float* sines = nullptr;           // [rows][rope.dim / 2]
-    int32_t* expertIds = nullptr;     // [rows][chosen]
-    int32_t* forced = nullptr;        // [rows][chosen]
+    int32_t* expertIds = nullptr;     // [rows][slots], -1 = unused
+    int32_t* forced = nullptr;        // [rows][slots]
     uint32_t* expertStart = nullptr;  // [experts + 1], where each expert's rows begin in `sorted`
-    uint32_t* sortedRow = nullptr;    // [rows * chosen], the step's row behind each sorted row
-    uint32_t* sortedSlot = nullptr;   // [rows * chosen], row * chosen + slot behind each sorted row
+    uint32_t* expertLoad = nullptr;   // [experts], rows of each
+    uint32_t* sortedRow = nullptr;    // [expertSlots], the step's row behind each sorted row
+    uint32_t* sortedSlot = nullptr;   // [expertSlots], where in `slots` each sorted row belongs
     uint32_t* counting = nullptr;     // [rows * heads], 0 1 2 …
     uint32_t* asked = nullptr;        // [rows], rows whose logits are wanted
     std::byte* scratch = nullptr;
     size_t scratchBytes = 0, threads = 0;
+    uint32_t expertSlots = 0;  // that experts compute at a time: all rows with the chosen of the model
 
     std::vector<base::TokenId> tokens;      // [rows]
     std::vector<kernels::RowPlace> places;  // [rows]
@@ -68,6 +80,7 @@ struct Workspace {
     std::vector<kernels::MatmulGroup> groups;
     std::vector<kernels::LowRankGroup> lowRankGroups;
     std::vector<AdapterRows> adapterRows;  // of the step
+    std::vector<RouterRows> routerRows;    // of the step
 
   private:
     platform::Memory memory_;

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <iterator>
 #include <limits>
 
@@ -27,6 +28,20 @@ Refusal setCount(uint32_t& field, const Value& value, int64_t most) {
     if (!number || *number < 0 || *number > most)
         return "a whole number from 0 (choose for me) to " + std::to_string(most);
     field = static_cast<uint32_t>(*number);
+    return std::nullopt;
+}
+
+Refusal setCap(float& field, const Value& value) {
+    double number = std::numeric_limits<double>::quiet_NaN();
+    if (const auto* whole = std::get_if<int64_t>(&value)) number = static_cast<double>(*whole);
+    if (const auto* real = std::get_if<double>(&value)) number = *real;
+    if (const auto* text = std::get_if<std::string>(&value)) {
+        const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+        if (error != std::errc() || end != text->data() + text->size())
+            number = std::numeric_limits<double>::quiet_NaN();
+    }
+    if (number != 0 && !(number >= 1 && number <= 1000)) return "0 (no cap) or a number from 1 to 1000";
+    field = static_cast<float>(number);
     return std::nullopt;
 }
 
@@ -116,6 +131,11 @@ constexpr KeyRow kRows[] = {
      [](Options& o, const Value& v) { return setBytes(o.kvMemory, v); }},
     {{"context", "TOKENS", "Most tokens of a request, prompt and answer together; 0 = the model's own", true},
      [](Options& o, const Value& v) { return setCount(o.context, v, std::numeric_limits<int32_t>::max()); }},
+    {{"expert-cap", "FACTOR",
+      "Most tokens of a step that one expert takes, times the mean (1 to 1000); answers then depend on what "
+      "else is answered; 0 = no cap",
+      true},
+     [](Options& o, const Value& v) { return setCap(o.expertCap, v); }},
     {{"socket", "PATH", "Unix socket to listen on; without it the user's own", true},
      [](Options& o, const Value& v) { return setPath(o.socket, v); }},
     {{"models-dir", "PATH", "Folder of models, searched before the standard ones; several with colons", true},
@@ -152,6 +172,11 @@ const KeyRow* findKey(std::string_view name) {
 
 std::string shown(const Value& value) {
     if (const auto* number = std::get_if<int64_t>(&value)) return std::to_string(*number);
+    if (const auto* number = std::get_if<double>(&value)) {
+        char text[32];
+        std::snprintf(text, sizeof text, "%g", *number);
+        return text;
+    }
     if (const auto* text = std::get_if<std::string>(&value)) return '"' + *text + '"';
     return "a list of " + std::to_string(std::get<std::vector<std::string>>(value).size());
 }

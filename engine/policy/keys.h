@@ -11,7 +11,7 @@
 namespace conclave::engine::policy {
 
 /// A value as a file or a flag gives it; a flag is always text.
-using Value = std::variant<int64_t, std::string, std::vector<std::string>>;
+using Value = std::variant<int64_t, double, std::string, std::vector<std::string>>;
 
 /// A key and what its value does. `set` gives nothing when it is done, else what the value must be.
 struct KeyRow {

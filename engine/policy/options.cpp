@@ -33,6 +33,7 @@ std::string knownKeys() {
 std::optional<Value> valueOf(const toml::node& node) {
     if (const auto* text = node.as_string()) return Value(text->get());
     if (const auto* number = node.as_integer()) return Value(number->get());
+    if (const auto* number = node.as_floating_point()) return Value(number->get());
     const toml::array* list = node.as_array();
     if (list == nullptr) return std::nullopt;
     std::vector<std::string> texts;

@@ -22,6 +22,7 @@ struct Options {
     Kv kv = Kv::F16;                              ///< kv: f32 f16
     uint64_t kvMemory = 0;                        ///< kv-memory, bytes; 0 = the engine chooses
     uint32_t context = 0;                         ///< context, tokens; 0 = the model's own
+    float expertCap = 0;                          ///< expert-cap; 0 = none, else at least 1
     std::string socket;                           ///< socket; empty = the user's own
     std::vector<std::string> modelFolders;        ///< models-dir: searched before the standard ones
     std::string chatModel;                        ///< models.chat

@@ -114,6 +114,7 @@ Generation readGeneration(Fields& fields) {
     if (seed && *seed != -1) out.seed = static_cast<uint64_t>(*seed);
     readStop(fields, out.stop);
     out.lora = readLora(fields);
+    out.router = readRouter(fields);
     if (const auto name = fields.text("priority")) {
         out.priority = priorityOf(*name);
         if (!out.priority) fields.refuse("priority", "one of interactive, chat, background");
@@ -150,6 +151,7 @@ void writeGeneration(const Generation& generation, Json& body) {
     if (generation.seed) body["seed"] = static_cast<int64_t>(*generation.seed);
     if (!generation.stop.empty()) body["stop"] = generation.stop;
     if (generation.lora) body["lora"] = loraJson(*generation.lora);
+    if (generation.router) body["router"] = routerJson(*generation.router);
     if (generation.priority) body["priority"] = nameOf(*generation.priority);
     if (generation.stream) body["stream"] = true;
     if (generation.includeUsage) body["stream_options"] = {{"include_usage", true}};

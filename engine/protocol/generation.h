@@ -8,6 +8,7 @@
 #include "engine/base/ids.h"
 #include "engine/protocol/fields.h"
 #include "engine/protocol/lora.h"
+#include "engine/protocol/router.h"
 
 namespace conclave::engine::protocol {
 
@@ -41,6 +42,7 @@ struct Generation {
     bool stream = false;
     bool includeUsage = false;                   ///< stream_options.include_usage
     std::optional<std::vector<LoraUse>> lora{};  ///< none: the caller's default; empty: the base alone
+    std::optional<RouterWish> router{};          ///< none: the model's default; empty: as trained
     std::optional<base::Priority> priority{};    ///< interactive, chat or background
 };
 

@@ -70,7 +70,7 @@ base::Result<LoadRequest> readLoadRequest(std::string_view body) {
     CONCLAVE_TRY(const Json json, parseBody(body));
     Fields fields(json);
     LoadRequest out{fields.text("path", Fields::Empty::Refused).value_or(""),
-                    fields.text("name", Fields::Empty::Refused).value_or("")};
+                    fields.text("name", Fields::Empty::Refused).value_or(""), readRouter(fields)};
     if (fields.error()) return *fields.error();
     if (out.path.empty() && out.name.empty())
         return Error{Code::BadArgument,
@@ -88,6 +88,7 @@ Json toJson(const LoadRequest& request) {
     Json body = Json::object();
     if (!request.path.empty()) body["path"] = request.path;
     if (!request.name.empty()) body["name"] = request.name;
+    if (request.router) body["router"] = routerJson(*request.router);
     return body;
 }
 

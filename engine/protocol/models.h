@@ -8,6 +8,7 @@
 
 #include "engine/base/result.h"
 #include "engine/protocol/json.h"
+#include "engine/protocol/router.h"
 
 namespace conclave::engine::protocol {
 
@@ -25,9 +26,11 @@ std::string modelObject(const ModelRow& row);
 base::Result<std::vector<ModelRow>> readModelList(std::string_view body);
 
 /// POST /conclave/v1/models. A path must be absolute or a "synth:…"; path with name loads it under that name;
-/// a name alone is that of an installed model.
+/// a name alone is that of an installed model. `router` becomes the default of requests that have none;
+/// absent it leaves the default of a model that is loaded already.
 struct LoadRequest {
     std::string path, name;
+    std::optional<RouterWish> router{};
 };
 base::Result<LoadRequest> readLoadRequest(std::string_view body);
 Json toJson(const LoadRequest& request);

@@ -98,7 +98,7 @@ uint64_t Loop::promisedBytes() const {
 /// computed, since its logits are what goes on.
 std::vector<PrefixCache::Found> Loop::storedPrefix(const Sequence& sequence) {
     std::vector<PrefixCache::Found> out;
-    if (!options_.prefixCache) return out;
+    if (!caches(sequence)) return out;
     PrefixCache::Node node = PrefixCache::Node::None;
     const size_t whole = (sequence.tokens.size() - 1) / kPagePositions;
     for (size_t page = 0; page < whole; ++page) {
@@ -112,16 +112,19 @@ std::vector<PrefixCache::Found> Loop::storedPrefix(const Sequence& sequence) {
     return out;
 }
 
-/// What page number `page` of a sequence goes on from, where `before` is the page before it. Pages that end
-/// before its adapters begin to work are those of the base.
+/// What page number `page` of a sequence goes on from, where `before` is the page before it. Router options
+/// work from the first position on; pages that end before its adapters begin to work are those of the base.
 PrefixCache::Place Loop::placeOfPage(const Sequence& sequence, size_t page, PrefixCache::Node before) {
     const SequenceAdapters& adapters = sequence.adapters;
     if (page == 0) {
         const library::LoadedModel& model = *sequence.request.model;
         before = cache_.root({sequence.request.owner, model.model->numericsId, model.contentId});
     }
-    if (adapters.key.empty() || page != adapters.from / kPagePositions) return before;
-    return {before, adapters.key, adapters.from};
+    std::string key = page == 0 ? sequence.routerKey : "";
+    if (adapters.key.empty() || page != adapters.from / kPagePositions)
+        return key.empty() ? PrefixCache::Place(before) : PrefixCache::Place(before, std::move(key), 0);
+    if (!key.empty()) key += '\n';
+    return {before, key + adapters.key, adapters.from};
 }
 
 /// Whether `sequence` may start now; sequences of lower priority give way to it.
@@ -141,7 +144,7 @@ bool Loop::makeRoomFor(const Sequence& sequence) {
 
 /// Whether another sequence is still computing the pages that this one is to go on from.
 bool Loop::waitsForAPrompt(const Sequence& sequence) const {
-    return options_.prefixCache && sequence.request.after &&
+    return caches(sequence) && sequence.request.after &&
            std::ranges::any_of(sequences_, [&](const auto& other) {
                return other->id == *sequence.request.after && other->answer.generated() == 0;
            });
@@ -172,7 +175,7 @@ void Loop::resume(Sequence& sequence) {
     sequence.cachedTokens = sequence.computed;
     sequence.metrics.promptTokens += sequence.request.prompt.size();
     sequence.metrics.cachedTokens += sequence.cachedTokens;
-    if (options_.prefixCache) ++stats_.lookups;
+    if (caches(sequence)) ++stats_.lookups;
     if (sequence.cachedTokens > 0) ++stats_.hits;
 }
 
@@ -213,7 +216,7 @@ bool Loop::reserve(Sequence& sequence, uint32_t pages) {
 /// Makes what a step has computed findable. Called once the numbers are known to be valid, for whole pages
 /// only.
 void Loop::cachePages(Sequence& sequence) {
-    if (!options_.prefixCache) return;
+    if (!caches(sequence)) return;
     const size_t whole = sequence.computed / kPagePositions;
     while (sequence.nodes.size() < whole) {
         const size_t page = sequence.nodes.size();
@@ -280,6 +283,7 @@ void Loop::execute(const std::vector<BatchPart>& parts) {
         slice.logits = reachesEnd ? model::Slice::Logits::Last : model::Slice::Logits::None;
         slice.adapters = sequence.adapters.uses;
         slice.adaptedFrom = sequence.adapters.from;
+        slice.router = &sequence.request.router;
         step.slices.push_back(slice);
         run.sequences.push_back(sequence.id);
         if (sequence.interrupted >= kMostInterruptions) run.yields = false;
@@ -289,6 +293,7 @@ void Loop::execute(const std::vector<BatchPart>& parts) {
     const std::shared_ptr<const model::Model> running =
         model.model;  // the last sequence may end in this step
     step.stop = &inbox_.stop();
+    step.expertCap = running->expertCap;
     inbox_.beginStep(std::move(run));
     const auto began = std::chrono::steady_clock::now();
     const model::StepOutcome outcome = running->forward(step, team_);

@@ -30,6 +30,7 @@ class Loop {
     bool waitsForAPrompt(const Sequence& sequence) const;
     void admit();
     std::vector<PrefixCache::Found> storedPrefix(const Sequence& sequence);
+    bool caches(const Sequence& sequence) const { return options_.prefixCache && sequence.sharesPages(); }
     PrefixCache::Place placeOfPage(const Sequence& sequence, size_t page, PrefixCache::Node before);
     bool makeRoomFor(const Sequence& sequence);
     uint64_t promisedBytes() const;

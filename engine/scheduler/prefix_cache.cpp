@@ -50,18 +50,18 @@ PrefixCache::Node PrefixCache::root(const PageSource& source) {
 
 /// The node that pages at `place` have as their parent; None where nothing is stored behind it.
 PrefixCache::Node PrefixCache::nodeOf(const Place& place) const {
-    if (place.adapters.empty()) return place.before;
-    const auto found = branches_.find({place.before, place.adapters, place.from});
+    if (place.key.empty()) return place.before;
+    const auto found = branches_.find({place.before, place.key, place.from});
     return found == branches_.end() ? Node::None : found->second.node;
 }
 
 /// The branch at `place`, whose prefix is stored.
 PrefixCache::Branches::iterator PrefixCache::makeBranch(const Place& place) {
     const auto [branch, isNew] =
-        branches_.try_emplace({place.before, place.adapters, place.from}, Branch{Node{lastNode_ + 1}});
+        branches_.try_emplace({place.before, place.key, place.from}, Branch{Node{lastNode_ + 1}});
     if (!isNew) return branch;
     const uint64_t before = hashOf_.at(static_cast<uint64_t>(place.before));
-    hashOf_.emplace(++lastNode_, mix(mixText(before, place.adapters), place.from));
+    hashOf_.emplace(++lastNode_, mix(mixText(before, place.key), place.from));
     branchOf_.emplace(lastNode_, branch);
     return branch;
 }
@@ -91,7 +91,7 @@ std::optional<PrefixCache::Found> PrefixCache::find(const Place& place,
 std::optional<PrefixCache::Found> PrefixCache::insert(const Place& place,
                                                       std::span<const base::TokenId> tokens, PageId page) {
     if (!hashOf_.contains(static_cast<uint64_t>(place.before))) return std::nullopt;
-    const auto branch = place.adapters.empty() ? branches_.end() : makeBranch(place);
+    const auto branch = place.key.empty() ? branches_.end() : makeBranch(place);
     const Node parent = branch == branches_.end() ? place.before : branch->second.node;
     if (const Entry* entry = match(parent, tokens)) return Found{entry->node, entry->page};
     const uint64_t before = hashOf_.at(static_cast<uint64_t>(parent));

@@ -45,14 +45,14 @@ class PrefixCache {
 
     /// The beginning of every prefix of this source.
     Node root(const PageSource& source);
-    /// What a page goes on from: a prefix, or a branch of it under a set of adapters that works from position
-    /// `from` on. What lies before belongs to everybody.
+    /// What a page goes on from: a prefix, or a branch of it under adapters or router options that work from
+    /// position `from` on. What lies before belongs to everybody.
     struct Place {
         Place(Node node) : before(node) {}  // implicit: most pages have no branch before them
-        Place(Node node, std::string key, uint32_t position)
-            : before(node), adapters(std::move(key)), from(position) {}
+        Place(Node node, std::string branchKey, uint32_t position)
+            : before(node), key(std::move(branchKey)), from(position) {}
         Node before;
-        std::string adapters;  ///< library::keyOf; empty = no branch
+        std::string key;  ///< of what is at work from there on; empty = no branch
         uint32_t from = 0;
     };
     /// The page that holds `tokens` (kPagePositions of them) after `place`. The caller retains it.

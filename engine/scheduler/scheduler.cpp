@@ -127,6 +127,8 @@ base::Result<base::SequenceId> Scheduler::submit(GenerationRequest request) {
         return base::Error{base::Code::BadArgument, {}, "prompt", {"is empty; send at least one token"}};
     CONCLAVE_TRY_VOID(checkTokens(request));
     CONCLAVE_TRY_VOID(checkAdapters(request));
+    CONCLAVE_TRY(request.router,
+                 model::canonicalRouter(request.router, request.model->model->config, request.model->name));
     const uint32_t context = contextOf(*request.model);
     const size_t pageBytes = request.model->model->kv.pageBytes;
     if (context == 0)

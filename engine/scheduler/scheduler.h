@@ -53,6 +53,7 @@ struct GenerationRequest {
     base::Priority priority = base::Priority::Chat;
     std::shared_ptr<const library::LoadedModel> model;
     std::vector<library::AdapterUse> adapters;  ///< made for `model`; add in this order
+    model::RouterOptions router{};              ///< how it steers the model's routers; default: as trained
     std::vector<base::TokenId> prompt;          ///< at least one
     sampling::SamplerOptions sampling;
     uint32_t choice = 0;  ///< which of several answers to one prompt and seed this is
@@ -118,8 +119,8 @@ class Scheduler {
     ~Scheduler();
 
     /// Errors at once: ContextExceeded (both numbers), TokenOutOfRange for an id of the prompt or of the
-    /// bias, BadArgument for an empty prompt, KvBudget when the budget holds no page of this model.
-    /// Everything later arrives as an event.
+    /// bias, BadArgument for an empty prompt, what model::canonicalRouter says, KvBudget when the budget
+    /// holds no page of this model. Everything later arrives as an event.
     base::Result<base::SequenceId> submit(GenerationRequest request);
     /// Ends a sequence within one step; its Finished event says Cancelled. Unknown or finished ids are
     /// ignored.

@@ -20,7 +20,7 @@ struct Sequence {
     Sequence(base::SequenceId id, GenerationRequest from, uint64_t seed, uint32_t limit,
              ModelMetrics& metrics)
         : id(id), request(std::move(from)), seed(seed), metrics(metrics), adapters(request),
-          tokens(request.prompt), answer(id, request, limit) {}
+          routerKey(model::keyOf(request.router)), tokens(request.prompt), answer(id, request, limit) {}
     Sequence(const Sequence&) = delete;
     Sequence& operator=(const Sequence&) = delete;
 
@@ -29,6 +29,7 @@ struct Sequence {
     const uint64_t seed;
     ModelMetrics& metrics;
     const SequenceAdapters adapters;
+    const std::string routerKey;                        ///< of its pages; empty: as trained
     std::chrono::steady_clock::time_point lastToken{};  ///< or when it was submitted
     std::vector<base::TokenId> tokens;                  ///< the prompt, then what was generated
     Answer answer;
@@ -47,6 +48,8 @@ struct Sequence {
     std::vector<PrefixCache::Node> nodes;  ///< of the first pages: those that are in the prefix cache
 
     const model::Model& model() const { return *request.model->model; }
+    /// Pages under a cap on experts depend on the steps that computed them.
+    bool sharesPages() const { return model().expertCap == 0; }
     size_t pageBytes() const { return model().kv.pageBytes; }
     uint32_t todo() const { return static_cast<uint32_t>(tokens.size()) - computed; }
     /// In the middle of an answer: the last token alone is not yet computed.

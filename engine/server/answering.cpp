@@ -85,6 +85,7 @@ void generate(Context& context, base::OwnerId owner, const Reply& reply,
     request.owner = owner;
     request.model = model;
     request.adapters = std::move(adapters);
+    request.router = generation.router ? routerOf(*generation.router) : model->router;
     request.prompt = std::move(prompt);
     request.sampling = samplingOf(generation, model->defaults);
     request.maxTokens = generation.maxTokens ? generation.maxTokens : model->defaults.maxTokens;

@@ -2,6 +2,7 @@
 #include "engine/protocol/models.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "engine/server/progress_writer.h"
 #include "engine/server/routes.h"
@@ -41,6 +42,10 @@ void loadNow(Context& context, const protocol::LoadRequest& wish, const Reply& r
                                        progress.report(stage, done, total);
                                    });
     if (!model.ok()) return reply.fail(model.error());
+    if (wish.router) {
+        const auto steered = context.library.setRouter((*model)->name, routerOf(*wish.router));
+        if (!steered.ok()) return reply.fail(steered.error());
+    }
     progress.begin();
     reply.event(std::string(protocol::kReadyEvent),
                 protocol::toText(protocol::LoadReady{(*model)->name, (*model)->warnings}));
@@ -48,6 +53,17 @@ void loadNow(Context& context, const protocol::LoadRequest& wish, const Reply& r
 }
 
 }  // namespace
+
+model::RouterOptions routerOf(const protocol::RouterWish& wish) {
+    model::RouterOptions out{.temperature = static_cast<float>(wish.temperature.value_or(1)),
+                             .active = wish.active.value_or(0),
+                             .floor = static_cast<float>(wish.floor.value_or(0))};
+    for (const protocol::RouterBias& bias : wish.bias)
+        out.biases.push_back(
+            {bias.layer, bias.expert,
+             bias.value ? static_cast<float>(*bias.value) : -std::numeric_limits<float>::infinity()});
+    return out;
+}
 
 void listModels(Context& context, const Request&, const Reply& reply) {
     std::vector<protocol::ModelRow> rows;

@@ -11,6 +11,7 @@
 #include "engine/library/adapter_shelf.h"
 #include "engine/library/library.h"
 #include "engine/protocol/lora.h"
+#include "engine/protocol/router.h"
 #include "engine/scheduler/scheduler.h"
 #include "engine/server/exchange.h"
 #include "engine/server/lora_defaults.h"
@@ -73,6 +74,9 @@ struct AdapterWish {
     base::OwnerId owner{};
 };
 void withAdapters(Context& context, AdapterWish wish, const Reply& reply, WithAdapters then);
+
+/// What a field `router` asks of the model's routers; nothing is checked yet.
+model::RouterOptions routerOf(const protocol::RouterWish& wish);
 
 // The handlers, one file for each group.
 void chatCompletions(Context& context, const Request& request, const Reply& reply);

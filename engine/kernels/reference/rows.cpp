@@ -74,6 +74,7 @@ void combine(Launch& launch, const CombineArgs& args) {
         std::memset(out, 0, args.y.cols * sizeof(float));
         for (size_t slot = 0; slot < args.slots; ++slot) {
             const size_t part = r * args.slots + slot;
+            if (args.experts != nullptr && args.experts[part] < 0) continue;
             loops().addScaled(args.weights[part], args.parts.row(part), args.y.cols, out);
         }
         if (args.shared.data == nullptr) return;

@@ -156,6 +156,20 @@ void addRouting(Cases& cases, Random& random) {
                              out.insert(out.end(), chosen.begin(), chosen.end());
                              return out;
                          }});
+    cases.push_back({"steered route", rows, experts, [=](const Kernels& row, Launch& launch) {
+                         const RouteRule rule{.experts = experts,
+                                              .chosen = 6,
+                                              .normalise = true,
+                                              .temperature = 0.7f,
+                                              .logitBias = logits->row(1),
+                                              .floor = 0.2f};
+                         std::vector<int32_t> chosen(rows * 8);
+                         std::vector<float> out(rows * (8 + experts));
+                         row.route(launch, {logits->view(), rule, nullptr, chosen.data(), out.data(), nullptr,
+                                            out.data() + rows * 8, 8});
+                         out.insert(out.end(), chosen.begin(), chosen.end());
+                         return out;
+                     }});
 }
 
 }  // namespace

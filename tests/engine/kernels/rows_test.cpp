@@ -157,6 +157,33 @@ TEST_P(RowWise, CombineSumsInSlotOrderTheSharedPartLast) {
         }
 }
 
+TEST_P(RowWise, CombinePassesOverSlotsWithoutAnExpert) {
+    const uint32_t rows = 20, cols = 45, slots = 4;
+    Floats parts = Floats::random(random, rows * slots, cols);
+    Floats weights = Floats::random(random, rows, slots);
+    std::vector<int32_t> experts(rows * slots, 3);
+    std::vector<std::vector<size_t>> used(rows);
+    for (size_t i = 0; i < experts.size(); ++i) {
+        if (below(random, 3) > 0) {
+            used[i / slots].push_back(i);
+            continue;
+        }
+        experts[i] = -1;
+        weights.row(i / slots)[i % slots] = 0;
+        std::fill_n(parts.row(i), cols, std::nanf(""));  // what nobody wrote
+    }
+    Floats got(rows, cols);
+    row.combine(launch, {std::as_const(parts).view(), weights.row(0), slots, ConstRows{}, got.view(),
+                         experts.data()});
+    for (size_t r = 0; r < rows; ++r)
+        for (size_t c = 0; c < cols; ++c) {
+            float want = 0;
+            for (const size_t i : used[r])
+                want = std::fma(weights.row(r)[i % slots], parts.row(i)[c], want);
+            ASSERT_EQ(want, got.row(r)[c]);
+        }
+}
+
 INSTANTIATE_TEST_SUITE_P(Rows, RowWise, testing::ValuesIn(runnableKernels()), nameOf);
 
 }  // namespace

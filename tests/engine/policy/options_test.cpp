@@ -46,6 +46,7 @@ kernels = "reference"
 activations = "f32"
 kv = "f16"
 kv-memory = "1.5GiB"
+expert-cap = 1.5
 context = 4096
 socket = "/run/me/engine.sock"
 models-dir = ["/a", "/b"]
@@ -65,6 +66,7 @@ idle = 30
     EXPECT_EQ(o.activations, Activations::F32);
     EXPECT_EQ(o.kv, Kv::F16);
     EXPECT_EQ(o.kvMemory, uint64_t{3} << 29);
+    EXPECT_EQ(o.expertCap, 1.5f);
     EXPECT_EQ(o.context, 4096u);
     EXPECT_EQ(o.socket, "/run/me/engine.sock");
     EXPECT_EQ(o.modelFolders, (std::vector<std::string>{"/a", "/b"}));
@@ -140,6 +142,10 @@ const BadLine kBadLines[] = {
     {"kv-memory = \"lots\"", "kv-memory", 1},
     {"kv-memory = -1", "kv-memory", 1},
     {"kv-memory = \"-1GiB\"", "kv-memory", 1},
+    {"expert-cap = 0.5", "expert-cap", 1},
+    {"expert-cap = nan", "expert-cap", 1},
+    {"expert-cap = \"1.5x\"", "expert-cap", 1},
+    {"threads = 1.5", "threads", 1},
     {"socket = \"engine.sock\"", "socket", 1},
     {"socket = \"\"", "socket", 1},
     {"models-dir = []", "models-dir", 1},
@@ -170,10 +176,14 @@ TEST_F(OptionsTest, BadFlagsAreNamed) {
 }
 
 TEST_F(OptionsTest, FlagsTakeText) {
-    sources_.flags = {
-        {"threads", "3"}, {"kv-memory", "64 mib"}, {"models-dir", "/a:/b"}, {"socket", "x/e.sock"}};
+    sources_.flags = {{"threads", "3"},
+                      {"kv-memory", "64 mib"},
+                      {"models-dir", "/a:/b"},
+                      {"expert-cap", "1.25"},
+                      {"socket", "x/e.sock"}};
     const auto loaded = load(sources_);
     ASSERT_TRUE(loaded.ok()) << base::render(loaded.error());
+    EXPECT_EQ(loaded->options.expertCap, 1.25f);
     EXPECT_EQ(loaded->options.threads, 3u);
     EXPECT_EQ(loaded->options.kvMemory, uint64_t{64} << 20);
     EXPECT_EQ(loaded->options.modelFolders.size(), 2u);

@@ -1,8 +1,10 @@
-// Requests with different adapters, at once and one after the other: nobody's cache speaks for another.
+// Requests with different adapters and router options, at once and one after the other: nobody's cache speaks
+// for another.
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "engine/scheduler/scheduler.h"
@@ -74,6 +76,25 @@ struct Adapted : ::testing::TestWithParam<const char*>, testing::Drawn {
         if (coin()) std::ranges::reverse(out);
         return out;
     }
+    bool hasExperts() const { return model->model->config.experts > 0; }
+    /// As trained, or steered in one of many ways, and said in one of many ways.
+    model::RouterOptions someRouter() {
+        model::RouterOptions out;
+        if (!hasExperts() || coin()) return out;
+        const model::ModelConfig& c = model->model->config;
+        if (below(3) == 0) out.temperature = std::array{0.5f, 1.0f, 1.75f}[below(3)];
+        if (below(3) == 0) out.active = std::array{1u, c.chosenExperts, c.chosenExperts + 1}[below(3)];
+        if (below(3) == 0) out.floor = std::array{0.0f, 0.4f, 0.8f}[below(3)];
+        for (uint32_t n = below(3); n > 0; --n) {
+            const float value =
+                std::array{1.5f, -1.0f, 0.0f, -std::numeric_limits<float>::infinity()}[below(4)];
+            const uint32_t last = c.layers - 1;
+            out.biases.push_back({coin() ? std::optional<uint32_t>() : last, below(3), value});
+        }
+        if (coin()) std::ranges::reverse(out.biases);
+        if (!model::canonicalRouter(out, c, "m").ok()) out.biases.clear();  // too few left
+        return out;
+    }
 };
 
 TEST_P(Adapted, SwitchingKeepsEverybodysCache) {
@@ -111,6 +132,7 @@ TEST_P(Adapted, RequestsDrawnAtRandomAnswerAsTheyDoAlone) {
             text.insert(text.end(), own.begin(), own.end());
             if (i > 0 && coin()) text = requests[below(static_cast<uint32_t>(requests.size()))].prompt;
             requests.push_back(request(std::move(text), someUses()));
+            requests.back().router = someRouter();
             requests.back().maxTokens = 1 + below(80);
             runs.push_back(testing::submit(*scheduler, requests.back()));
             if (coin()) runs.back().wait();
@@ -120,6 +142,72 @@ TEST_P(Adapted, RequestsDrawnAtRandomAnswerAsTheyDoAlone) {
         for (size_t i = 0; i < runs.size(); ++i)
             EXPECT_EQ(runs[i].tokens(), alone(requests[i])) << i;
     }
+}
+
+TEST_P(Adapted, RouterOptionsHavePagesOfTheirOwn) {
+    if (!hasExperts()) GTEST_SKIP() << "a dense model has no routers";
+    auto scheduler = startScheduler();
+    const Tokens text = prompt(200);
+    const auto asked = [&](const model::RouterOptions& router, std::vector<AdapterUse> uses = {}) {
+        GenerationRequest out = request(text, std::move(uses));
+        out.router = router;
+        return out;
+    };
+    const auto ask = [&](const GenerationRequest& request) {
+        const Submitted run = testing::submit(*scheduler, request);
+        const Tokens tokens = run.tokens();
+        return std::pair(tokens, run.usage().cachedTokens);
+    };
+    const uint32_t trained = model->model->config.chosenExperts;
+    const model::RouterOptions steered{.active = 1, .biases = {{{}, 0, 1.0f}, {{}, 1, -1.0f}}};
+    const model::RouterOptions inOtherWords{
+        .active = 1, .biases = {{{}, 1, -1.0f}, {{}, 2, 0.0f}, {{}, 0, 0.5f}, {{}, 0, 0.5f}}};
+    const std::vector<AdapterUse> adapter{{adapters[0]}};
+    const Tokens want = alone(asked({})), wantSteered = alone(asked(steered)),
+                 wantBoth = alone(asked(steered, adapter));
+    EXPECT_NE(want, wantSteered);
+    EXPECT_EQ(ask(asked({})), std::pair(want, 0u));
+    EXPECT_EQ(ask(asked(steered)), std::pair(wantSteered, 0u));
+    EXPECT_EQ(ask(asked(steered, adapter)), std::pair(wantBoth, 0u));
+    EXPECT_EQ(ask(asked({}, adapter)).second, 0u);
+    EXPECT_EQ(ask(asked({.active = trained})), std::pair(want, 192u)) << "as trained, said aloud";
+    EXPECT_EQ(ask(asked(inOtherWords)), std::pair(wantSteered, 192u));
+    EXPECT_EQ(ask(asked(steered, adapter)), std::pair(wantBoth, 192u));
+    EXPECT_EQ(ask(asked({.floor = 0.5f})).second, 0u);
+    EXPECT_EQ(ask(asked({.temperature = 0.5f})).second, 0u);
+}
+
+TEST_P(Adapted, AnInvokedAdapterWithRouterOptionsGoesOnFromTheirPages) {
+    if (!hasExperts()) GTEST_SKIP() << "a dense model has no routers";
+    const Tokens call = prompt(3), before = prompt(150);
+    const Adapter invoked = invokedBy(call);
+    Tokens text = before;
+    text.insert(text.end(), call.begin(), call.end());
+    GenerationRequest base = request(before, {}), asked = request(text, {{invoked}});
+    base.router = asked.router = {.active = 1};
+    const Tokens want = alone(asked);
+    auto scheduler = startScheduler();
+    testing::submit(*scheduler, request(before, {})).wait();
+    const Submitted first = testing::submit(*scheduler, asked);
+    EXPECT_EQ(first.tokens(), want);
+    EXPECT_EQ(first.usage().cachedTokens, 0u) << "the base's pages are those of another router";
+    auto other = startScheduler();
+    testing::submit(*other, base).wait();
+    const Submitted second = testing::submit(*other, asked);
+    EXPECT_EQ(second.tokens(), want);
+    EXPECT_EQ(second.usage().cachedTokens, 128u);
+}
+
+TEST_P(Adapted, UnderACapNoPageIsUsedAgain) {
+    model::LoadOptions options;
+    options.expertCap = 1.25f;
+    load(kModels + GetParam(), "", options);
+    auto scheduler = startScheduler();
+    GenerationRequest asked = request(prompt(200), {});
+    asked.model = model;
+    testing::submit(*scheduler, asked).wait();
+    EXPECT_EQ(testing::submit(*scheduler, asked).usage().cachedTokens, hasExperts() ? 0u : 192u);
+    EXPECT_EQ(scheduler->stats().cachedPages > 0, !hasExperts());
 }
 
 TEST_P(Adapted, AnInvokedAdapterGoesOnFromTheBase) {
@@ -165,6 +253,10 @@ TEST_P(Adapted, WhatDoesNotFitIsRefused) {
     EXPECT_NE(sentence(std::move(other)).find("loaded for another model than other"), std::string::npos);
     EXPECT_NE(sentence(request(prompt(3), {{adapters[0], std::nanf("")}})).find("finite"), std::string::npos);
     EXPECT_NE(sentence(request(prompt(3), {{invokedBy(prompt(2))}, {adapters[0]}})).find("combined"),
+              std::string::npos);
+    GenerationRequest steered = request(prompt(3), {});
+    steered.router.active = 1000;
+    EXPECT_NE(sentence(std::move(steered)).find(hasExperts() ? "router.active: 1000" : "is a dense model"),
               std::string::npos);
 }
 
