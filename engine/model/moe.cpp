@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/model/expert_counts.h"
+
 namespace conclave::engine::model {
 namespace {
 
@@ -97,6 +99,7 @@ void route(Pass& pass, const Moe& moe, uint32_t layer, ConstRows h) {
     args.scores = b.routerScores;
     pass.kernels.route(pass.launch, args);
     writeTraces(pass, layer);
+    countExperts(pass);
     ++pass.moeLayers;
 }
 
