@@ -28,6 +28,7 @@ struct KvLayout {
 };
 
 struct Adapter;
+class ExpertCounts;
 
 /// An adapter at work on a sequence.
 struct AdapterUse {
@@ -45,12 +46,14 @@ struct Slice {
     std::span<const AdapterUse> adapters{};  ///< add in this order
     uint32_t adaptedFrom = 0;                ///< absolute position from which on they work
     const RouterOptions* router = nullptr;   ///< canonical, see canonicalRouter; null = as trained
+    ExpertCounts* counts = nullptr;          ///< optional; made for this model
 };
 
 /// Where the time of steps went, in nanoseconds of the thread that runs them; steps add to it.
 struct StepTimes {
     uint64_t attention = 0;  ///< with its projections
     uint64_t router = 0;
+    uint64_t counting = 0;     ///< part of router: of the chosen experts
     uint64_t feedForward = 0;  ///< dense layers and experts
     uint64_t head = 0;
     uint64_t all = 0;

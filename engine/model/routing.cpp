@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/model/expert_cap.h"
+#include "engine/model/expert_counts.h"
 
 namespace conclave::engine::model {
 namespace {
@@ -134,6 +135,7 @@ void route(Pass& pass, const Moe& moe, uint32_t layer, ConstRows h) {
         routeRun(pass, moe, layer, run, forced);
     if (pass.step.expertCap != 0) applyCap(pass, moe, layer, forced);
     writeTraces(pass, layer);
+    countExperts(pass);
     ++pass.moeLayers;
 }
 
