@@ -81,15 +81,15 @@ kernels::MatrixView viewOf(Format format, uint32_t rank, uint32_t values, const 
     return view;
 }
 
-Result<std::vector<PlannedPair>> planPairs(const AdapterFile& file, const Model& model) {
+Result<std::vector<PlannedPair>> planPairs(const AdapterFile& file, const ModelConfig& config,
+                                           const MatrixTable& matrices) {
     std::vector<PlannedPair> out;
     CONCLAVE_TRY(const std::vector<AdapterPair> pairs, pairsOf(file));
-    const std::optional<Orientation> orientation = orientationOf(file, pairs, model.config);
+    const OrientationProof proof = orientationOf(file, pairs, config);
     for (const AdapterPair& pair : pairs) {
         PlannedPair planned{.pair = pair, .factors = {}, .format = keptFormat(pair)};
         std::string scaledAs;
-        CONCLAVE_TRY(planned.factors,
-                     planFactors(file, pair, orientation, model.config, model.matrices, scaledAs));
+        CONCLAVE_TRY(planned.factors, planFactors(file, pair, proof.orientation, config, matrices, scaledAs));
         CONCLAVE_TRY(planned.scale, file.scaleOf(scaledAs, planned.factors[0].rank));
         if (!std::isfinite(planned.scale))
             return Error{Code::ValueOutOfRange, file.path, scaledAs, {"its scale", "a finite number"}};
@@ -133,11 +133,16 @@ Result<void> place(Adapter& adapter, const AdapterFile& file, const PlannedPair&
 }  // namespace
 
 Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, const Model& model) {
+    return loadAdapter(file, model.config, model.matrices);
+}
+
+Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, const ModelConfig& config,
+                                                   const MatrixTable& matrices) {
     if (!file.baseFingerprint.empty()) {
-        CONCLAVE_TRY_VOID(checkFingerprint(file.baseFingerprint, baseFingerprint(model.config), file.path,
+        CONCLAVE_TRY_VOID(checkFingerprint(file.baseFingerprint, baseFingerprint(config), file.path,
                                            file.fingerprintKey()));
     }
-    CONCLAVE_TRY(const std::vector<PlannedPair> pairs, planPairs(file, model));
+    CONCLAVE_TRY(const std::vector<PlannedPair> pairs, planPairs(file, config, matrices));
     size_t bytes = 0;
     for (const PlannedPair& planned : pairs)
         for (const FactorPlan& plan : planned.factors)
@@ -146,7 +151,7 @@ Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, cons
 
     auto adapter = std::make_shared<Adapter>();
     CONCLAVE_TRY(adapter->memory, platform::Memory::allocate(bytes, "the adapter"));
-    adapter->factors.resize(model.matrices.matrices.size());
+    adapter->factors.resize(matrices.matrices.size());
     std::byte* at = adapter->memory.data();
     for (const PlannedPair& planned : pairs) {
         CONCLAVE_TRY(const std::vector<float> a, decoded(file, *planned.pair.a));
@@ -159,12 +164,12 @@ Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, cons
             factor.b = viewOf(format, plan.rank, plan.outputs, at);
             fill(plan.b, plan.b.inA ? a : b, plan.order, plan.rank, plan.outputs, format, at);
             at += matrixBytes(planned, plan.rank, plan.outputs);
-            CONCLAVE_TRY_VOID(place(*adapter, file, planned, model.matrices, plan, factor));
+            CONCLAVE_TRY_VOID(place(*adapter, file, planned, matrices, plan, factor));
             adapter->mostRank = std::max(adapter->mostRank, plan.rank);
         }
     }
     if (!file.tensors.unchanged()) return Error{Code::FileChanged, file.path, "", {}};
-    count(pairs, model.matrices, adapter->counts);
+    count(pairs, matrices, adapter->counts);
     adapter->counts.pairs = static_cast<uint32_t>(pairs.size());
     for (const int32_t token : file.invocationTokens)
         adapter->invocation.push_back(base::TokenId{token});
