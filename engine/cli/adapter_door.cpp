@@ -9,8 +9,14 @@
 namespace conclave::engine::cli {
 namespace {
 
-/// "legal:0.5" as a name and a scale; a colon that no number follows belongs to the name.
-protocol::LoraUse useOf(const std::string& wish) {
+bool isPath(const std::string& name) {
+    std::error_code failed;
+    return name.find('/') != std::string::npos || std::filesystem::exists(name, failed);
+}
+
+}  // namespace
+
+protocol::LoraUse adapterWish(const std::string& wish) {
     protocol::LoraUse use{.id = {}, .name = wish, .scale = 1};
     const size_t colon = wish.rfind(':');
     if (colon == std::string::npos || colon == 0) return use;
@@ -22,13 +28,6 @@ protocol::LoraUse useOf(const std::string& wish) {
     use.scale = scale;
     return use;
 }
-
-bool isPath(const std::string& name) {
-    std::error_code failed;
-    return name.find('/') != std::string::npos || std::filesystem::exists(name, failed);
-}
-
-}  // namespace
 
 void addAdapterFlag(CLI::App& app, std::vector<std::string>& wishes) {
     app.add_option("--adapter", wishes,
@@ -51,7 +50,7 @@ readyAdapters(const client::Engine& engine, const std::string& model,
     std::optional<std::vector<protocol::LoraUse>> out;
     if (!wishes.empty()) out.emplace();
     for (const std::string& wish : wishes) {
-        protocol::LoraUse use = useOf(wish);
+        protocol::LoraUse use = adapterWish(wish);
         if (isPath(use.name)) {
             CONCLAVE_TRY(use.name,
                          loadAdapter(engine, {std::filesystem::absolute(use.name).lexically_normal().string(),

@@ -14,6 +14,9 @@ namespace conclave::engine::cli {
 /// Adds --adapter NAME[:SCALE].
 void addAdapterFlag(CLI::App& app, std::vector<std::string>& wishes);
 
+/// "legal:0.5" as a name and a scale; a colon that no number follows belongs to the name.
+protocol::LoraUse adapterWish(const std::string& wish);
+
 /// Loads an adapter with a progress bar; gives the name that requests use.
 base::Result<std::string> loadAdapter(const client::Engine& engine, const protocol::AdapterLoad& request);
 

@@ -1,10 +1,12 @@
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "engine/cli/adapter_door.h"
+#include "engine/cli/adapter_files.h"
 #include "engine/cli/command.h"
 #include "engine/cli/engine_door.h"
 #include "engine/cli/terminal.h"
@@ -74,7 +76,10 @@ Run declareAdapters(CLI::App& app) {
     CLI::App* unloads = app.add_subcommand("unload", "Forget a loaded adapter");
     unloads->add_option("name", options->name, "NAME or MODEL:NAME")->required();
     addSocketFlag(*unloads, options->socket);
-    return [options, lists, loads] {
+    const std::array files{declareAdapterInfo(app), declareAdapterConvert(app), declareAdapterMerge(app)};
+    return [options, lists, loads, files] {
+        for (const AdapterCommand& command : files)
+            if (command.app->parsed()) return command.run();
         return lists->parsed() ? list(*options) : loads->parsed() ? load(*options) : unload(*options);
     };
 }

@@ -64,6 +64,9 @@ void print(const offline::ProductionReport& report) {
     std::printf("model         %s\n", report.model.c_str());
     std::printf("mode          production (%s), kernels %s\n", report.rounded.c_str(),
                 report.kernels.c_str());
+    if (!report.adapter.empty())
+        std::printf("adapter       %s: %u pairs, %u matrices adapted\n", report.adapter.c_str(),
+                    report.adapted.pairs, report.adapted.matrices);
     std::printf("positions     %llu in %u %s\n", static_cast<unsigned long long>(report.positions),
                 report.prompts, report.golden ? "golden prompts" : "windows of text");
     if (report.golden)
@@ -89,8 +92,6 @@ int check(const Options& options) {
     if (options.production && !options.kv.empty())
         return fail(
             {base::Code::BadArgument, "", "--production", {"stores keys and values as f16; leave --kv out"}});
-    if (options.production && !options.adapter.empty())
-        return fail({base::Code::BadArgument, "", "--adapter", {"goes without --production"}});
     if (!options.production && !options.text.empty())
         return fail({base::Code::BadArgument, "", "--text", {"goes with --production"}});
     offline::CheckOptions request;

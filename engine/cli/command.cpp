@@ -14,7 +14,7 @@ constexpr Command kCommands[] = {
     {"stop", "Stop the running engine", "conclave stop", declareStop},
     {"models", "List the models that can be named", "conclave models --json", declareModels},
     {"show", "Describe a model", "conclave show starter", declareShow},
-    {"adapters", "List, load and unload adapters of the running engine",
+    {"adapters", "List and load adapters, describe, convert and merge their files",
      "conclave adapters load starter ./my-adapter", declareAdapters},
     {"check", "Compare the engine with a model's golden files",
      "conclave check tests/fixtures/models/llama-tiny", declareCheck},

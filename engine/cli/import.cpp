@@ -1,8 +1,8 @@
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "engine/cli/command.h"
+#include "engine/cli/import_report.h"
 #include "engine/cli/terminal.h"
 #include "engine/offline/import.h"
 
@@ -15,44 +15,12 @@ struct Options {
     bool json = false;
 };
 
-void print(const offline::ImportReport& report) {
-    std::string formats;
-    for (const auto& [name, bytes] : report.formats)
-        formats += (formats.empty() ? "" : ", ") + name + " " + readableBytes(bytes);
-    std::printf("%s: %s, %llu tensors, %s (%s)\n", report.destination.c_str(), report.architecture.c_str(),
-                static_cast<unsigned long long>(report.tensors), readableBytes(report.bytes).c_str(),
-                formats.c_str());
-    for (const std::string& name : report.fallbacks)
-        std::printf("F16 because the block format does not divide its rows: %s\n", name.c_str());
-    for (const std::string& name : report.skipped)
-        std::printf("left out, answering does not need it: %s\n", name.c_str());
-    for (const std::string& warning : report.warnings)
-        std::printf("warning: %s\n", warning.c_str());
-}
-
-void printJson(const offline::ImportReport& report) {
-    nlohmann::ordered_json formats = nlohmann::ordered_json::object();
-    for (const auto& [name, bytes] : report.formats)
-        formats[name] = bytes;
-    const nlohmann::ordered_json out{{"path", report.destination}, {"architecture", report.architecture},
-                                     {"tensors", report.tensors},  {"bytes", report.bytes},
-                                     {"formats", formats},         {"fallbacks", report.fallbacks},
-                                     {"skipped", report.skipped},  {"warnings", report.warnings}};
-    std::puts(out.dump(2).c_str());
-}
-
 int import(const Options& options) {
     offline::ImportOptions request{.source = options.source, .destination = options.destination, .quant = {}};
     if (!options.quant.empty()) {
-        request.quant = quant::fromName(options.quant);
-        std::string known;
-        bool listed = false;
-        for (const std::string& name : offline::importFormats()) {
-            known += (known.empty() ? "" : ", ") + name;
-            listed = listed || quant::fromName(name) == request.quant;
-        }
-        if (!request.quant || !listed)
-            return fail({base::Code::OutOfRange, "", "--quant", {options.quant, "one of " + known}});
+        const auto format = importFormatOf(options.quant);
+        if (!format.ok()) return fail(format.error());
+        request.quant = *format;
     }
     ProgressBar bar;
     const auto report = offline::importModel(
@@ -60,9 +28,9 @@ int import(const Options& options) {
     bar.clear();
     if (!report.ok()) return fail(report.error());
     if (options.json)
-        printJson(*report);
+        std::puts(offline::toJson(*report).dump(2).c_str());
     else
-        print(*report);
+        printImport(*report);
     return 0;
 }
 
@@ -73,7 +41,7 @@ Run declareImport(CLI::App& app) {
     app.add_option("source", options->source, "A Hugging Face model folder")->required();
     app.add_option("destination", options->destination, "The GGUF file to make")->required();
     app.add_option("--quant", options->quant,
-                   "Format of the matrices: q8_0, q4_0, bf16 or f16; as they are without it");
+                   "Format of the matrices: q8_0, q4_0, bf16, f16 or f32; as they are without it");
     app.add_flag("--json", options->json, "Print JSON");
     return [options] { return import(*options); };
 }

@@ -35,8 +35,8 @@ Result<std::optional<Number>> chosen(const AdapterFile::Patterns<Number>& patter
     return found;
 }
 
-Result<AdapterFile> openGgufAdapter(const std::string& path) {
-    CONCLAVE_TRY(const GgufFile file, GgufFile::open(path));
+Result<AdapterFile> readGgufAdapter(const GgufFile& file) {
+    const std::string& path = file.path();
     CONCLAVE_TRY(const std::string type, file.text("general.type", "model"));
     if (type != "adapter") return Error{Code::NotAnAdapter, path, "", {"its general.type is " + type}};
     CONCLAVE_TRY(const std::string kind, file.text("adapter.type", ""));
@@ -50,6 +50,8 @@ Result<AdapterFile> openGgufAdapter(const std::string& path) {
     CONCLAVE_TRY(out.alpha, file.number("adapter.lora.alpha", 0));
     if (!std::isfinite(out.alpha))
         return Error{Code::ValueOutOfRange, path, "adapter.lora.alpha", {"not a number", "a finite number"}};
+    CONCLAVE_TRY(out.baseName, file.text("general.base_model.0.name", ""));
+    CONCLAVE_TRY(out.baseFingerprint, file.text(kFingerprintKeyGguf, ""));
     constexpr const char* kTokens = "adapter.alora.invocation_tokens";
     if (!file.has(kTokens)) return out;
     CONCLAVE_TRY(const std::vector<int64_t> tokens, file.integers(kTokens));
@@ -94,8 +96,15 @@ Result<AdapterFile> openAdapter(const std::string& path) {
     case platform::PathKind::Folder:
         return openPeftAdapter(path);
     default:
-        return openGgufAdapter(path);
+        break;
     }
+    CONCLAVE_TRY(const GgufFile file, GgufFile::open(path));
+    return readGgufAdapter(file);
+}
+
+Result<AdapterFile> parseGgufAdapter(std::span<const std::byte> bytes, const std::string& name) {
+    CONCLAVE_TRY(const GgufFile file, GgufFile::parse(bytes, name));
+    return readGgufAdapter(file);
 }
 
 }  // namespace conclave::engine::formats

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +14,11 @@
 namespace conclave::engine::formats {
 
 inline constexpr size_t kMostInvocationTokens = 4096;
+
+/// Where an adapter keeps the fingerprint of the base that it was made for (model/base_fingerprint.h): a key
+/// of a GGUF file, a field of adapter_config.json.
+inline constexpr const char* kFingerprintKeyGguf = "conclave.base.fingerprint";
+inline constexpr const char* kFingerprintKeyPeft = "conclave_base_fingerprint";
 
 /// A LoRA adapter as it lies on disk: PEFT's folder (adapter_config.json, adapter_model.safetensors) or
 /// llama.cpp's GGUF of the type adapter. Sources: PEFT's src/peft/tuners/lora/config.py and
@@ -31,7 +38,13 @@ struct AdapterFile {
     std::vector<std::string> targetParameters;  ///< parameters that were adapted instead of modules
     std::vector<int32_t> invocationTokens;      ///< aLoRA: the adapter works from their last occurrence on
     std::string peftVersion;                    ///< empty where the file does not say
+    std::vector<std::string> targetModules;     ///< as the configuration says it, for people
     std::string architecture;                   ///< GGUF: general.architecture of the base
+    std::string baseName;                       ///< what the file calls its base; empty where it does not say
+    std::string baseFingerprint;                ///< empty where it has none
+    const char* fingerprintKey() const {
+        return kind == Kind::Peft ? kFingerprintKeyPeft : kFingerprintKeyGguf;
+    }
 
     /// What the product of a module's matrices is multiplied with, for a pair of this rank. Errors:
     /// ValueOutOfRange where a pattern asks for another rank, or cannot be understood.
@@ -42,5 +55,10 @@ struct AdapterFile {
 /// whole layers saved beside, weights of another kind); and what the readers say. Names of tensors are not
 /// looked at.
 base::Result<AdapterFile> openAdapter(const std::string& path);
+
+/// The same from memory, for tests and fuzzing; `name` stands in messages. The bytes must outlive the result.
+base::Result<AdapterFile> parseGgufAdapter(std::span<const std::byte> bytes, const std::string& name);
+base::Result<AdapterFile> parsePeftAdapter(std::string_view config, std::span<const std::byte> weights,
+                                           const std::string& name);
 
 }  // namespace conclave::engine::formats

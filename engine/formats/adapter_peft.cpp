@@ -82,16 +82,28 @@ Result<void> readPatterns(const JsonFields& fields, AdapterFile& out) {
     return {};
 }
 
-/// Text that ends the name of a parameter, such as "mlp.experts.gate_up_proj".
-Result<void> readParameters(const JsonFields& fields, AdapterFile& out) {
-    if (!fields.has("target_parameters")) return {};
-    CONCLAVE_TRY(const json* names, fields.array("target_parameters"));
+/// A list of names at `field`; none where it is not there.
+Result<std::vector<std::string>> readNames(const JsonFields& fields, const char* field) {
+    std::vector<std::string> out;
+    if (!fields.has(field)) return out;
+    CONCLAVE_TRY(const json* names, fields.array(field));
     for (const json& name : *names) {
         if (!name.is_string())
-            return Error{
-                Code::WrongType, fields.file(), "target_parameters", {name.type_name(), "a list of names"}};
-        out.targetParameters.push_back(name.get<std::string>());
+            return Error{Code::WrongType, fields.file(), field, {name.type_name(), "a list of names"}};
+        out.push_back(name.get<std::string>());
     }
+    return out;
+}
+
+/// Which modules and parameters were adapted. Modules are for people only: the tensors say it too.
+Result<void> readTargets(const JsonFields& fields, const json& config, AdapterFile& out) {
+    CONCLAVE_TRY(out.targetParameters, readNames(fields, "target_parameters"));
+    const auto modules = config.find("target_modules");
+    if (modules != config.end() && modules->is_string()) {
+        out.targetModules.push_back(modules->get<std::string>());
+        return {};
+    }
+    CONCLAVE_TRY(out.targetModules, readNames(fields, "target_modules"));
     return {};
 }
 
@@ -114,13 +126,8 @@ Result<void> readInvocation(const JsonFields& fields, AdapterFile& out) {
     return {};
 }
 
-}  // namespace
-
-Result<AdapterFile> openPeftAdapter(const std::string& folder) {
-    const std::string configPath = folder + "/adapter_config.json";
-    if (platform::pathKind(configPath) == platform::PathKind::Missing)
-        return Error{Code::NotAnAdapter, folder, "", {"it has no adapter_config.json"}};
-    CONCLAVE_TRY(const std::string text, platform::readTextFile(configPath, size_t{16} << 20));
+/// adapter_config.json, without the weights.
+Result<AdapterFile> readConfig(std::string_view text, const std::string& configPath) {
     CONCLAVE_TRY(const json config, parseStrictJson(text, configPath));
     if (!config.is_object())
         return Error{Code::WrongType, configPath, "the document", {config.type_name(), "an object"}};
@@ -130,14 +137,27 @@ Result<AdapterFile> openPeftAdapter(const std::string& folder) {
     CONCLAVE_TRY_VOID(refuseForeign(fields, config));
 
     AdapterFile out;
-    out.path = folder;
     CONCLAVE_TRY(out.rank, fields.count("r", kMostRank));
     CONCLAVE_TRY(out.alpha, fields.number("lora_alpha"));
     CONCLAVE_TRY(out.rankStabilised, fields.flag("use_rslora", false));
     CONCLAVE_TRY(out.peftVersion, fields.text("peft_version", ""));
+    CONCLAVE_TRY(out.baseName, fields.text("base_model_name_or_path", ""));
+    CONCLAVE_TRY(out.baseFingerprint, fields.text(kFingerprintKeyPeft, ""));
     CONCLAVE_TRY_VOID(readPatterns(fields, out));
-    CONCLAVE_TRY_VOID(readParameters(fields, out));
+    CONCLAVE_TRY_VOID(readTargets(fields, config, out));
     CONCLAVE_TRY_VOID(readInvocation(fields, out));
+    return out;
+}
+
+}  // namespace
+
+Result<AdapterFile> openPeftAdapter(const std::string& folder) {
+    const std::string configPath = folder + "/adapter_config.json";
+    if (platform::pathKind(configPath) == platform::PathKind::Missing)
+        return Error{Code::NotAnAdapter, folder, "", {"it has no adapter_config.json"}};
+    CONCLAVE_TRY(const std::string text, platform::readTextFile(configPath, size_t{16} << 20));
+    CONCLAVE_TRY(AdapterFile out, readConfig(text, configPath));
+    out.path = folder;
     const std::string weights = folder + "/adapter_model.safetensors";
     if (platform::pathKind(weights) == platform::PathKind::Missing) {
         const bool pickle = platform::pathKind(folder + "/adapter_model.bin") != platform::PathKind::Missing;
@@ -149,6 +169,14 @@ Result<AdapterFile> openPeftAdapter(const std::string& folder) {
                           : "it has no adapter_model.safetensors"}};
     }
     CONCLAVE_TRY_VOID(readSafetensors(weights, out.tensors));
+    return out;
+}
+
+Result<AdapterFile> parsePeftAdapter(std::string_view config, std::span<const std::byte> weights,
+                                     const std::string& name) {
+    CONCLAVE_TRY(AdapterFile out, readConfig(config, name + "/adapter_config.json"));
+    out.path = name;
+    CONCLAVE_TRY_VOID(parseSafetensors(weights, name + "/adapter_model.safetensors", out.tensors));
     return out;
 }
 

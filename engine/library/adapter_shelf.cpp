@@ -23,11 +23,11 @@ bool isAdapter(const fs::path& path) {
 }
 
 /// Where a model's adapters may lie: in "adapters" beside or in it, and in the user's folder.
-std::vector<fs::path> foldersOf(const LoadedModel& base) {
+std::vector<fs::path> foldersOf(const std::string& modelPath) {
     std::vector<fs::path> out;
-    if (!isSynthetic(base.path)) {
+    if (!modelPath.empty() && !isSynthetic(modelPath)) {
         std::error_code failed;
-        const fs::path model(base.path);
+        const fs::path model(modelPath);
         out.push_back((fs::is_directory(model, failed) ? model : model.parent_path()) / "adapters");
     }
     out.push_back(fs::path(platform::userPaths().data) / "adapters");
@@ -37,8 +37,12 @@ std::vector<fs::path> foldersOf(const LoadedModel& base) {
 }  // namespace
 
 std::vector<AdapterShelf::Installed> AdapterShelf::installedFor(const LoadedModel& base) {
+    return installedFor(base.path);
+}
+
+std::vector<AdapterShelf::Installed> AdapterShelf::installedFor(const std::string& modelPath) {
     std::vector<Installed> out;
-    for (const fs::path& folder : foldersOf(base)) {
+    for (const fs::path& folder : foldersOf(modelPath)) {
         std::vector<fs::path> paths;
         std::error_code failed;
         for (fs::directory_iterator it(folder, fs::directory_options::skip_permission_denied, failed), end;

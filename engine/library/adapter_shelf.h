@@ -54,6 +54,8 @@ class AdapterShelf {
         std::string name, path;
     };
     static std::vector<Installed> installedFor(const LoadedModel& base);
+    /// The same by the model's path; of an empty one only what lies in the user's folder.
+    static std::vector<Installed> installedFor(const std::string& modelPath);
 
   private:
     base::Error unknown(const std::string& name, const LoadedModel& base) const;

@@ -8,6 +8,7 @@
 #include "engine/model/adapter_layout.h"
 #include "engine/model/adapter_names.h"
 #include "engine/model/adapter_values.h"
+#include "engine/model/base_fingerprint.h"
 #include "engine/model/model.h"
 
 namespace conclave::engine::model {
@@ -41,15 +42,16 @@ kernels::MatrixView put(const AdapterValues& values, const FactorSource& source,
 }
 
 /// Every pair of the file with the memory that all of them need.
-Result<std::vector<PlannedPair>> planPairs(const AdapterFile& file, const Model& model, size_t& bytes) {
+Result<std::vector<PlannedPair>> planPairs(const AdapterFile& file, const ModelConfig& config,
+                                           const MatrixTable& matrices, size_t& bytes) {
     std::vector<PlannedPair> out;
     CONCLAVE_TRY(const std::vector<AdapterPair> pairs, pairsOf(file));
-    const std::optional<Orientation> orientation = orientationOf(file, pairs, model.config);
+    const OrientationProof proof = orientationOf(file, pairs, config);
     for (const AdapterPair& pair : pairs) {
         PlannedPair planned{.pair = pair, .factors = {}};
         std::string scaledAs;
         CONCLAVE_TRY(std::vector<FactorPlan> plans,
-                     planFactors(file, pair, orientation, model.config, model.matrices, scaledAs));
+                     planFactors(file, pair, proof.orientation, config, matrices, scaledAs));
         CONCLAVE_TRY(planned.scale, file.scaleOf(scaledAs, plans[0].rank));
         planned.factors = placeFactors(pair, std::move(plans), bytes);
         if (!std::isfinite(planned.scale))
@@ -94,11 +96,20 @@ Result<void> place(Adapter& adapter, const AdapterFile& file, const PlannedPair&
 }  // namespace
 
 Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, const Model& model) {
+    return loadAdapter(file, model.config, model.matrices);
+}
+
+Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, const ModelConfig& config,
+                                                   const MatrixTable& matrices) {
+    if (!file.baseFingerprint.empty()) {
+        CONCLAVE_TRY_VOID(checkFingerprint(file.baseFingerprint, baseFingerprint(config), file.path,
+                                           file.fingerprintKey()));
+    }
     size_t bytes = 0;
-    CONCLAVE_TRY(const std::vector<PlannedPair> pairs, planPairs(file, model, bytes));
+    CONCLAVE_TRY(const std::vector<PlannedPair> pairs, planPairs(file, config, matrices, bytes));
     auto adapter = std::make_shared<Adapter>();
     CONCLAVE_TRY(adapter->memory, platform::Memory::allocate(bytes, "the adapter"));
-    adapter->factors.resize(model.matrices.matrices.size());
+    adapter->factors.resize(matrices.matrices.size());
     std::byte* memory = adapter->memory.data();
     for (const PlannedPair& planned : pairs) {
         CONCLAVE_TRY(const AdapterValues a, AdapterValues::of(*planned.pair.a, file.path));
@@ -109,12 +120,12 @@ Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, cons
                 put(plan.a.inA ? a : b, plan.a, placed.a, {}, plan.rank, plan.inputs, memory),
                 put(plan.b.inA ? a : b, plan.b, placed.b, plan.order, plan.rank, plan.outputs, memory),
                 planned.scale};
-            CONCLAVE_TRY_VOID(place(*adapter, file, planned, model.matrices, plan, factor));
+            CONCLAVE_TRY_VOID(place(*adapter, file, planned, matrices, plan, factor));
             adapter->mostRank = std::max(adapter->mostRank, plan.rank);
         }
     }
     if (!file.tensors.unchanged()) return Error{Code::FileChanged, file.path, "", {}};
-    count(pairs, model.matrices, adapter->counts);
+    count(pairs, matrices, adapter->counts);
     adapter->counts.pairs = static_cast<uint32_t>(pairs.size());
     for (const int32_t token : file.invocationTokens)
         adapter->invocation.push_back(base::TokenId{token});

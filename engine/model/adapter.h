@@ -15,6 +15,8 @@
 namespace conclave::engine::model {
 
 struct Model;
+struct ModelConfig;
+struct MatrixTable;
 
 /// What an adapter adds to one matrix: y += scale * B (A x).
 struct LowRank {
@@ -64,5 +66,8 @@ struct AdapterRows {
 /// ValueOutOfRange (ranks, values that are not finite), OutOfMemory.
 base::Result<std::shared_ptr<const Adapter>> loadAdapter(const formats::AdapterFile& file,
                                                          const Model& model);
+/// The same for a model whose weights are not needed.
+base::Result<std::shared_ptr<const Adapter>>
+loadAdapter(const formats::AdapterFile& file, const ModelConfig& config, const MatrixTable& matrices);
 
 }  // namespace conclave::engine::model

@@ -58,13 +58,15 @@ std::vector<Fit> fitsOf(const AdapterPair& pair, const ModelConfig& config) {
 
 }  // namespace
 
-std::optional<Orientation> orientationOf(const AdapterFile& file, std::span<const AdapterPair> pairs,
-                                         const ModelConfig& config) {
+OrientationProof orientationOf(const AdapterFile& file, std::span<const AdapterPair> pairs,
+                               const ModelConfig& config) {
     for (const AdapterPair& pair : pairs) {
         if (!fusedLayer(pair.module)) continue;
-        if (const std::vector<Fit> fits = fitsOf(pair, config); fits.size() == 1) return fits[0].orientation;
+        if (const std::vector<Fit> fits = fitsOf(pair, config); fits.size() == 1)
+            return {OrientationProof::By::Shapes, fits[0].orientation};
     }
-    return orientationOfVersion(file.peftVersion);
+    const std::optional<Orientation> known = orientationOfVersion(file.peftVersion);
+    return {known ? OrientationProof::By::Version : OrientationProof::By::Nothing, known};
 }
 
 std::optional<uint32_t> fusedLayer(const std::string& module) {

@@ -42,17 +42,6 @@ Error wrongShape(const TensorInfo& tensor, const std::string& needed) {
     return {Code::TensorShape, tensor.file, tensor.name, {formats::shapeText(tensor.shape), needed}};
 }
 
-/// Half the rows of a head follow the other half where Hugging Face rotates, pairs stand side by side in
-/// GGUFs of the architecture llama.
-std::vector<uint32_t> rotatedOrder(uint32_t rows, uint32_t headDim, bool toPairs) {
-    std::vector<uint32_t> order(rows);
-    for (uint32_t o = 0; o < rows; ++o) {
-        const uint32_t head = o / headDim * headDim, i = o % headDim, half = headDim / 2;
-        order[o] = head + (toPairs ? i / 2 + i % 2 * half : i < half ? 2 * i : 2 * (i - half) + 1);
-    }
-    return order;
-}
-
 /// A pair for single matrices, or a stack of pairs [matrices][…] for all of them at once.
 class Planner {
   public:
@@ -154,6 +143,15 @@ class Planner {
 };
 
 }  // namespace
+
+std::vector<uint32_t> rotatedOrder(uint32_t rows, uint32_t headDim, bool toPairs) {
+    std::vector<uint32_t> order(rows);
+    for (uint32_t o = 0; o < rows; ++o) {
+        const uint32_t head = o / headDim * headDim, i = o % headDim, half = headDim / 2;
+        order[o] = head + (toPairs ? i / 2 + i % 2 * half : i < half ? 2 * i : 2 * (i - half) + 1);
+    }
+    return order;
+}
 
 Result<void> checkRank(const AdapterFile& file, const TensorInfo& a, uint64_t rank, uint64_t rows,
                        uint64_t cols, const ModelConfig& config) {

@@ -51,6 +51,10 @@ base::Result<std::vector<FactorPlan>> planFactors(const formats::AdapterFile& fi
                                                   const ModelConfig& config, const MatrixTable& table,
                                                   std::string& scaledAs);
 
+/// Which row of a matrix with heads of `headDim` rows comes to each place, from halves of a head (Hugging
+/// Face) to pairs side by side (GGUFs of the architecture llama), or back.
+std::vector<uint32_t> rotatedOrder(uint32_t rows, uint32_t headDim, bool toPairs);
+
 /// A rank beyond every matrix would be larger than what it adapts, and than the forward pass has room for.
 /// Errors: ValueOutOfRange.
 base::Result<void> checkRank(const formats::AdapterFile& file, const formats::TensorInfo& a, uint64_t rank,

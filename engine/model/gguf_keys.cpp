@@ -42,7 +42,6 @@ constexpr FileType kFileTypes[] = {
     {quant::Format::IQ4_NL, 25}, {quant::Format::IQ4_XS, 30}, {quant::Format::BF16, 32},
     {quant::Format::MXFP4, 38},
 };
-constexpr uint32_t kQuantizationVersion = 2;  // of ggml's block formats, since May 2023
 
 /// Writes "deepseek2.block_count" as "block_count".
 class Keys {
@@ -200,7 +199,7 @@ Result<GgufMetadata> modelKeys(const HfFolder& folder, const ModelConfig& c,
     out.emplace_back("general.type", GgufScalar(std::string("model")));
     if (!name.empty() && name != "." && name != "..") out.emplace_back("general.name", GgufScalar(name));
     if (fileType) out.emplace_back("general.file_type", GgufScalar(*fileType));
-    out.emplace_back("general.quantization_version", GgufScalar(kQuantizationVersion));
+    out.emplace_back("general.quantization_version", GgufScalar(kGgufQuantizationVersion));
 
     Keys keys(out, architecture);
     keys.count("block_count", c.layers);

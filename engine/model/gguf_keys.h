@@ -16,6 +16,8 @@ namespace conclave::engine::model {
 /// configFromHf made.
 std::string ggufArchitecture(const ModelConfig& config);
 
+inline constexpr uint32_t kGgufQuantizationVersion = 2;  ///< of ggml's block formats, since May 2023
+
 /// llama.cpp's number of general.file_type for a file whose matrices are mostly in this format; none where it
 /// has none.
 std::optional<uint32_t> ggufFileType(quant::Format mostly);

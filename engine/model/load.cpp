@@ -6,6 +6,7 @@
 
 #include "engine/model/family.h"
 #include "engine/model/footprint.h"
+#include "engine/model/outline.h"
 #include "engine/model/pass.h"
 #include "engine/model/rope.h"
 #include "engine/model/rounding.h"
@@ -47,23 +48,6 @@ Format absorbedExactly(Format) {
 Format absorbedForSpeed(Format stored) {
     if (quant::info(stored).blockValues > 1) return Format::Q8_0;
     return stored == Format::BF16 ? Format::BF16 : Format::F32;
-}
-
-/// Tensors that may lie in a file unused.
-bool isLeftOver(std::string_view name, const ModelConfig& c, const TensorList& tensors) {
-    if (name.ends_with("rotary_emb.inv_freq") || name.ends_with(".attn_rot_embd.weight") ||
-        name == "rope_freqs.weight")
-        return true;
-    if (c.tiedEmbeddings && name == "lm_head.weight")
-        return true;  // a copy of the embedding, which transformers ignores too
-    const bool hf = tensors.naming() == Naming::HuggingFace;
-    const std::string prefix = hf ? "model.layers." : "blk.";
-    for (uint32_t layer = c.layers; layer < c.layers + c.predictionLayers; ++layer)
-        if (name.starts_with(prefix + std::to_string(layer) + ".")) return true;
-    // Some converters write kv_b whole and in halves.
-    const std::optional<NameNumbers> kvB =
-        hf ? std::nullopt : matchName("blk.{layer}.attn_kv_b.weight", name);
-    return kvB && tensors.has(Role::LatentKey, kvB->layer);
 }
 
 void warnOfSkipped(const residency::Plan& plan, ModelConfig& c) {
@@ -217,10 +201,7 @@ Result<std::shared_ptr<const Model>> load(ModelConfig config, const TensorDirect
                  config.layers * kernels::kPagePositions * kvBytesPerPosition(config, options.kv)};
     model->numericsId = numericsIdOf(options);
     model->footprint = footprintOf(plan, list.roles(), activations, config);
-    model->matrices = {naming, family.names, {}};
-    for (size_t i = 0; i < plan.places.size(); ++i)
-        model->matrices.matrices.push_back({list.roles()[i], list.layers()[i], plan.places[i].matrices,
-                                            plan.places[i].rows, plan.places[i].cols});
+    model->matrices = matrixTableOf(naming, family.names, list, plan);
     model->footprint.kvBytes = model->kv.pageBytes / kernels::kPagePositions;
     model->maxRows = options.maxRows;
     model->expertCap = options.expertCap;

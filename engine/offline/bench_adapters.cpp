@@ -13,7 +13,6 @@
 
 #include "engine/library/adapter.h"
 #include "engine/library/library.h"
-#include "engine/model/gguf_keys.h"
 #include "engine/offline/bench_parts.h"
 #include "engine/offline/synth.h"
 #include "engine/platform/memory.h"
@@ -59,12 +58,6 @@ class Folder {
     std::string path_;
 };
 
-synth::AdapterBase baseOf(const model::Model& model) {
-    const bool gguf = model.matrices.naming == model::Naming::Gguf;
-    return {gguf ? model.config.sourceArchitecture : model::ggufArchitecture(model.config), model.config,
-            model.matrices};
-}
-
 class AdapterBench {
   public:
     AdapterBench(const AdapterBenchOptions& options, std::shared_ptr<const library::LoadedModel> model,
@@ -75,7 +68,8 @@ class AdapterBench {
     /// A drawn adapter's file.
     Result<std::string> draw(const std::string& name, Target target, uint64_t seed) {
         const synth::AdapterSpec spec{.rank = options_.rank, .targets = {target}, .seed = seed};
-        CONCLAVE_TRY(const synth::SynthFile file, synth::makeAdapter(spec, baseOf(*model_->model)));
+        CONCLAVE_TRY(const synth::SynthFile file,
+                     synth::makeAdapter(spec, model_->model->config, model_->model->matrices));
         const std::string path = folder_.path(name);
         CONCLAVE_TRY_VOID(writeSynthFile(file, path, progressOf("draw")));
         return path;

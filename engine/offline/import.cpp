@@ -22,7 +22,7 @@ using base::Error;
 using base::Result;
 using quant::Format;
 
-constexpr Format kFormats[] = {Format::Q8_0, Format::Q4_0, Format::BF16, Format::F16};
+constexpr Format kFormats[] = {Format::Q8_0, Format::Q4_0, Format::BF16, Format::F16, Format::F32};
 
 void append(Metadata& to, Metadata from) {
     std::move(from.begin(), from.end(), std::back_inserter(to));
@@ -43,6 +43,8 @@ uint64_t bytesOf(const formats::GgufWriteTensor& tensor) {
     return bytes;
 }
 
+}  // namespace
+
 void describeTensors(const std::vector<formats::GgufWriteTensor>& tensors, ImportReport& report) {
     std::map<std::string, uint64_t> formats;
     for (const formats::GgufWriteTensor& tensor : tensors) {
@@ -55,7 +57,14 @@ void describeTensors(const std::vector<formats::GgufWriteTensor>& tensors, Impor
                      [](const auto& a, const auto& b) { return a.second > b.second; });
 }
 
-}  // namespace
+Result<void> checkImportFormat(Format format) {
+    if (std::ranges::find(kFormats, format) != std::end(kFormats)) return {};
+    return Error{
+        Code::BadArgument,
+        "",
+        "--quant",
+        {std::string(quant::info(format).name) + " is not written; q8_0, q4_0, bf16, f16 and f32 are"}};
+}
 
 std::vector<std::string> importFormats() {
     std::vector<std::string> names;
@@ -70,13 +79,7 @@ std::vector<std::string> importFormats() {
 
 Result<ImportReport> importModel(const ImportOptions& options,
                                  const std::function<void(uint64_t done, uint64_t total)>& progress) {
-    if (options.quant &&
-        std::find(std::begin(kFormats), std::end(kFormats), *options.quant) == std::end(kFormats))
-        return Error{Code::BadArgument,
-                     "",
-                     "--quant",
-                     {std::string(quant::info(*options.quant).name) +
-                      " is not written; q8_0, q4_0, bf16 and f16 are"}};
+    if (options.quant) CONCLAVE_TRY_VOID(checkImportFormat(*options.quant));
     CONCLAVE_TRY_VOID(checkDestination(options.destination));
     if (platform::pathKind(options.source) == platform::PathKind::Regular && isGguf(options.source))
         return Error{Code::BadArgument,
@@ -92,7 +95,7 @@ Result<ImportReport> importModel(const ImportOptions& options,
     report.destination = options.destination;
     report.architecture = model::ggufArchitecture(config);
     report.warnings = config.warnings;
-    CONCLAVE_TRY(ImportTensors tensors, importTensors(folder, config, options.quant));
+    CONCLAVE_TRY(ImportTensors tensors, importTensors(folder, config, options.quant, options.additions));
     describeTensors(tensors.tensors, report);
     const Format mostly =
         options.quant ? *options.quant : quant::fromName(report.formats.front().first).value();
@@ -105,6 +108,16 @@ Result<ImportReport> importModel(const ImportOptions& options,
     report.skipped = std::move(tensors.skipped);
     CONCLAVE_TRY_VOID(formats::writeGguf(options.destination, metadata, tensors.tensors, progress));
     return report;
+}
+
+nlohmann::ordered_json toJson(const ImportReport& report) {
+    nlohmann::ordered_json formats = nlohmann::ordered_json::object();
+    for (const auto& [name, bytes] : report.formats)
+        formats[name] = bytes;
+    return {{"path", report.destination}, {"architecture", report.architecture},
+            {"tensors", report.tensors},  {"bytes", report.bytes},
+            {"formats", formats},         {"fallbacks", report.fallbacks},
+            {"skipped", report.skipped},  {"warnings", report.warnings}};
 }
 
 }  // namespace conclave::engine::offline

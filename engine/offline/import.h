@@ -2,12 +2,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/formats/gguf.h"
+#include "engine/offline/additions.h"
 #include "engine/quant/format.h"
 
 namespace conclave::engine::offline {
@@ -16,9 +19,10 @@ namespace conclave::engine::offline {
 struct ImportOptions {
     std::string source;       ///< a Hugging Face folder
     std::string destination;  ///< the GGUF file to make; one that is there is replaced, anything else is not
-    /// Q8_0, Q4_0, BF16 or F16 for the matrices; none keeps F32, F16 and BF16 as they are and writes FP8 as
-    /// F32.
+    /// Q8_0, Q4_0, BF16, F16 or F32 for the matrices; none keeps F32, F16 and BF16 as they are and writes FP8
+    /// as F32.
     std::optional<quant::Format> quant;
+    const Additions* additions = nullptr;  ///< to the matrices; ids as outlineOf(folder) has them
 };
 
 struct ImportReport {
@@ -41,6 +45,15 @@ struct ImportReport {
 /// FileChanged, FileWriteFailed, BadArgument.
 base::Result<ImportReport> importModel(const ImportOptions& options,
                                        const std::function<void(uint64_t done, uint64_t total)>& progress);
+
+/// path architecture tensors bytes formats fallbacks skipped warnings.
+nlohmann::ordered_json toJson(const ImportReport& report);
+
+/// Counts what will be written: tensors, bytes, bytes by format.
+void describeTensors(const std::vector<formats::GgufWriteTensor>& tensors, ImportReport& report);
+
+/// Errors: BadArgument for a format that is not written.
+base::Result<void> checkImportFormat(quant::Format format);
 
 /// The formats that ImportOptions::quant takes, as a person types them ("q8_0").
 std::vector<std::string> importFormats();

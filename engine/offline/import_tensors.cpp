@@ -8,7 +8,9 @@
 #include "engine/model/family.h"
 #include "engine/model/gguf_keys.h"
 #include "engine/model/gguf_tensor.h"
+#include "engine/model/outline.h"
 #include "engine/model/rope.h"
+#include "engine/offline/encoding.h"
 #include "engine/residency/plan.h"
 
 namespace conclave::engine::offline {
@@ -28,7 +30,6 @@ using Sink = std::function<Result<void>(std::span<const std::byte>)>;
 
 constexpr size_t kPieceBytes = size_t{4} << 20;
 constexpr size_t kPieceValues = size_t{1} << 18;
-constexpr float kMostHalf = 65520;  // from here on a number rounds to F16's infinity
 
 /// Everything that the bytes of one tensor are made from.
 struct Job {
@@ -38,7 +39,9 @@ struct Job {
     std::string name;  ///< in the GGUF file
     uint32_t heads =
         0;  ///< rows (or values of a vector) are put into rotated pairs, head by head; 0 = as they are
-    uint32_t blockRows, blockCols;  ///< of FP8 scales
+    uint32_t blockRows, blockCols;         ///< of FP8 scales
+    const Additions* additions = nullptr;  ///< to its matrices; null = none
+    model::MatrixId id = model::MatrixId::None;
 };
 
 /// GGUF's Llama rotates neighbours, Hugging Face's the halves of a head: where the value at `index` of `size`
@@ -85,17 +88,7 @@ class RowReader {
 /// Encodes whole rows and hands them on.
 Result<void> encode(const Job& job, const TensorInfo& source, std::span<const float> values,
                     const Sink& sink) {
-    const quant::FormatInfo& format = quant::info(job.target);
-    if (job.target == Format::F16)
-        for (const float value : values)
-            if (std::fabs(value) >= kMostHalf && std::isfinite(value))
-                return Error{Code::ValueOutOfRange,
-                             source.file,
-                             source.name,
-                             {std::to_string(value), "F16 ends at 65504; convert with --quant bf16"}};
-    const size_t blocks = values.size() / format.blockValues;
-    std::vector<std::byte> bytes(blocks * format.blockBytes);
-    format.encode(values.data(), blocks, bytes.data());
+    CONCLAVE_TRY(const std::vector<std::byte> bytes, encoded(values, job.target, source.file, source.name));
     return sink(bytes);
 }
 
@@ -109,7 +102,8 @@ Result<void> copyBytes(const Job& job, std::span<const std::byte> bytes, const S
 }
 
 /// One matrix [rows][cols] of the result whose rows are rows of the folder's, the first of them `firstRow`.
-Result<void> writeRows(const Job& job, const RowReader& reader, size_t firstRow, const Sink& sink) {
+Result<void> writeRows(const Job& job, const RowReader& reader, size_t firstRow, const AddedMatrix* added,
+                       const Sink& sink) {
     const size_t rows = job.place.rows, cols = job.place.cols;
     const bool vector = job.place.request.shape.size() == 1;
     const size_t step = std::max<size_t>(1, kPieceValues / cols);
@@ -120,6 +114,8 @@ Result<void> writeRows(const Job& job, const RowReader& reader, size_t firstRow,
         for (size_t i = 0; i < count; ++i) {
             const size_t from = job.heads > 0 && !vector ? pairedSource(row + i, rows, job.heads) : row + i;
             reader.read(firstRow + from, values.data() + i * cols);
+            if (added != nullptr)
+                added->addRow(static_cast<uint32_t>(from), std::span(values).subspan(i * cols, cols));
         }
         if (job.heads > 0 && vector) {
             paired.resize(cols);
@@ -133,11 +129,13 @@ Result<void> writeRows(const Job& job, const RowReader& reader, size_t firstRow,
 }
 
 /// One matrix [cols of the folder][count rows of it]: a head's key half of kv_b.
-Result<void> writeTransposed(const Job& job, const RowReader& reader, size_t firstRow, const Sink& sink) {
+Result<void> writeTransposed(const Job& job, const RowReader& reader, size_t firstRow,
+                             const AddedMatrix* added, const Sink& sink) {
     const size_t rows = job.place.rows, cols = job.place.cols;
     std::vector<float> row(rows), values(rows * cols);
     for (size_t col = 0; col < cols; ++col) {
         reader.read(firstRow + col, row.data());
+        if (added != nullptr) added->addColumn(static_cast<uint32_t>(col), row);
         for (size_t i = 0; i < rows; ++i)
             values[i * cols + col] = row[i];
     }
@@ -147,41 +145,24 @@ Result<void> writeTransposed(const Job& job, const RowReader& reader, size_t fir
 Result<void> writeTensor(const Job& job, const Sink& sink) {
     const residency::Request& request = job.place.request;
     const bool sliced = request.keep == Keep::Slices || request.keep == Keep::TransposedSlices;
+    const bool changed = job.additions != nullptr && job.additions->touch(job.id);
     for (uint32_t matrix = 0; matrix < job.place.matrices; ++matrix) {
+        std::optional<AddedMatrix> part;
+        if (changed) part = job.additions->of(job.id, matrix);
+        const AddedMatrix* added = part ? &*part : nullptr;
         const RowReader reader(job, request.tensors[request.tensors.size() > 1 ? matrix : 0]);
         const size_t first = sliced ? size_t{matrix} * request.period + request.first : 0;
-        const bool asStored = !sliced && job.heads == 0 && reader.tensor().format == job.target;
+        const bool asStored = !changed && !sliced && job.heads == 0 && reader.tensor().format == job.target;
         if (asStored)
             CONCLAVE_TRY_VOID(copyBytes(job, reader.bytes(), sink));
         else if (request.keep == Keep::TransposedSlices)
-            CONCLAVE_TRY_VOID(writeTransposed(job, reader, first, sink));
+            CONCLAVE_TRY_VOID(writeTransposed(job, reader, first, added, sink));
         else
-            CONCLAVE_TRY_VOID(writeRows(job, reader, first, sink));
+            CONCLAVE_TRY_VOID(writeRows(job, reader, first, added, sink));
         if (!sliced || matrix + 1 == job.place.matrices) job.folder->tensors.giveBack(reader.bytes());
     }
     if (!job.folder->tensors.unchanged()) return Error{Code::FileChanged, job.folder->path, "", {}};
     return {};
-}
-
-/// Norms, biases and what chooses experts stay float32: they are small, and a rounded choice is another
-/// choice. What makes the logits gets eight bits where the others get four: its errors reach every token.
-Format targetOf(Role role, const Place& place, const ModelConfig& config, std::optional<Format> quant) {
-    if (place.request.shape.size() == 1 || role == Role::Router || role == Role::RouterBias)
-        return Format::F32;
-    if (!quant) return place.stored == Format::F8E4M3 ? Format::F32 : place.stored;
-    const bool logits = role == Role::Head || (role == Role::Embedding && config.tiedEmbeddings);
-    return *quant == Format::Q4_0 && logits ? Format::Q8_0 : *quant;
-}
-
-bool isLeftOver(std::string_view name, const ModelConfig& c) {
-    const std::string_view end = "rotary_emb.inv_freq";
-    if (name.size() >= end.size() && name.substr(name.size() - end.size()) == end) return true;
-    if (c.tiedEmbeddings && name == "lm_head.weight") return true;
-    for (uint32_t layer = c.layers; layer < c.layers + c.predictionLayers; ++layer)
-        if (const std::string prefix = "model.layers." + std::to_string(layer) + ".";
-            name.substr(0, prefix.size()) == prefix)
-            return true;
-    return false;
 }
 
 /// Llama 3's scaling as GGUF has it: what each inverse frequency is divided by.
@@ -203,13 +184,24 @@ Format float32(Format) {
 
 }  // namespace
 
+// Norms, biases and what chooses experts stay float32: they are small, and a rounded choice is another
+// choice. What makes the logits gets eight bits where the others get four: its errors reach every token.
+Format importFormat(Role role, const Place& place, const ModelConfig& config, std::optional<Format> quant) {
+    if (place.request.shape.size() == 1 || role == Role::Router || role == Role::RouterBias)
+        return Format::F32;
+    if (!quant) return place.stored == Format::F8E4M3 ? Format::F32 : place.stored;
+    const bool logits = role == Role::Head || (role == Role::Embedding && config.tiedEmbeddings);
+    return *quant == Format::Q4_0 && logits ? Format::Q8_0 : *quant;
+}
+
 Result<ImportTensors> importTensors(const HfFolder& folder, const ModelConfig& config,
-                                    std::optional<Format> quant) {
+                                    std::optional<Format> quant, const Additions* additions) {
     const model::Family& family = model::familyOf(config);
     model::TensorList list(folder.tensors, model::Naming::HuggingFace, family.names, float32);
     family.build(config, list);
-    const residency::PlanOptions options{config.scaleBlockRows, config.scaleBlockCols,
-                                         [&](std::string_view name) { return isLeftOver(name, config); }};
+    const residency::PlanOptions options{
+        config.scaleBlockRows, config.scaleBlockCols,
+        [&](std::string_view name) { return model::isLeftOver(name, config, list); }};
     CONCLAVE_TRY(residency::Plan plan, residency::makePlan(folder.tensors, list.requests(), options));
 
     ImportTensors out;
@@ -228,10 +220,22 @@ Result<ImportTensors> importTensors(const HfFolder& folder, const ModelConfig& c
         job->name = std::move(tensor.name);
         if (paired && (role == Role::Query || role == Role::QueryBias)) job->heads = config.heads;
         if (paired && (role == Role::Key || role == Role::KeyBias)) job->heads = config.kvHeads;
-        job->target = targetOf(role, job->place, config, quant);
+        job->target = importFormat(role, job->place, config, quant);
+        job->id = model::MatrixId{static_cast<uint32_t>(i)};
         if (quant::rowBytes(job->target, job->place.cols) == 0) {
             job->target = Format::F16;
             out.fallbacks.push_back(job->name);
+        }
+        // What adapters do to the logits of a table that is shared must not reach the embedding.
+        if (role == Role::Embedding && config.tiedEmbeddings && additions != nullptr &&
+            additions->touch(job->id)) {
+            auto head = std::make_shared<Job>(*job);
+            head->additions = additions;
+            head->name = model::ggufTensor(family, Role::Head, head->place.request).name;
+            out.tensors.push_back({head->name, head->target, tensor.shape,
+                                   [head](const Sink& sink) { return writeTensor(*head, sink); }});
+        } else {
+            job->additions = additions;
         }
         out.tensors.push_back({job->name, job->target, std::move(tensor.shape),
                                [job](const Sink& sink) { return writeTensor(*job, sink); }});

@@ -41,17 +41,36 @@ void logSoftmax(const float* logits, size_t count, std::vector<double>& out) {
         out[i] = logits[i] - most - std::log(sum);
 }
 
+/// A model as it is run, with the adapter of all its rows.
+struct Subject {
+    std::shared_ptr<const library::LoadedModel> loaded;
+    std::shared_ptr<const model::Adapter> adapter;  ///< null = none
+
+    std::vector<model::AdapterUse> uses() const {
+        return adapter ? std::vector<model::AdapterUse>{{adapter.get()}} : std::vector<model::AdapterUse>{};
+    }
+};
+
+Result<Subject> load(const CheckOptions& asked, const model::LoadOptions& options) {
+    Subject subject;
+    CONCLAVE_TRY(subject.loaded, library::loadPath(asked.model, "", options));
+    if (asked.adapter.empty()) return subject;
+    CONCLAVE_TRY(const formats::AdapterFile file, formats::openAdapter(asked.adapter));
+    CONCLAVE_TRY(subject.adapter, model::loadAdapter(file, *subject.loaded->model));
+    return subject;
+}
+
 class Comparison {
   public:
-    Comparison(const model::Model& exact, const model::Model& fast, platform::Team& team,
-               ProductionReport& report)
-        : exact_(exact), fast_(fast), team_(team), report_(report) {}
+    Comparison(const Subject& exact, const Subject& fast, platform::Team& team, ProductionReport& report)
+        : exact_(*exact.loaded->model), fast_(*fast.loaded->model), exactUses_(exact.uses()),
+          fastUses_(fast.uses()), team_(team), report_(report) {}
 
     Result<void> run(const Sequence& sequence) {
         const size_t size = sequence.tokens.size();
-        CONCLAVE_TRY(Runner exact, Runner::make(exact_, team_, size));
-        CONCLAVE_TRY(Runner forced, Runner::make(fast_, team_, size));
-        CONCLAVE_TRY(Runner free, Runner::make(fast_, team_, size));
+        CONCLAVE_TRY(Runner exact, Runner::make(exact_, team_, size, exactUses_));
+        CONCLAVE_TRY(Runner forced, Runner::make(fast_, team_, size, fastUses_));
+        CONCLAVE_TRY(Runner free, Runner::make(fast_, team_, size, fastUses_));
         constexpr auto kAll = model::Slice::Logits::All;
         for (size_t first = 0; first < size; first += kRows) {
             const auto tokens = sequence.tokens.subspan(first, std::min<size_t>(kRows, size - first));
@@ -107,6 +126,7 @@ class Comparison {
 
     const model::Model& exact_;
     const model::Model& fast_;
+    std::vector<model::AdapterUse> exactUses_, fastUses_;
     platform::Team& team_;
     ProductionReport& report_;
     std::vector<double> want_, got_;
@@ -146,32 +166,37 @@ Result<ProductionReport> checkProduction(const ProductionOptions& options) {
     if (const size_t most = platform::availableThreads(); asked.threads > most)
         return Error{
             Code::TooManyThreads, "", "--threads", {std::to_string(asked.threads), std::to_string(most)}};
-    model::LoadOptions load = asked.load;
-    load.progress = asked.progress;
-    load.threads = asked.threads;
-    load.maxRows = kRows;
-    if (load.kernels == nullptr) {
-        CONCLAVE_TRY(load.kernels, kernels::selectKernels(""));
+    model::LoadOptions how = asked.load;
+    how.progress = asked.progress;
+    how.threads = asked.threads;
+    how.maxRows = kRows;
+    if (how.kernels == nullptr) {
+        CONCLAVE_TRY(how.kernels, kernels::selectKernels(""));
     }
-    load.activations = model::ActivationChoice::Exact;
-    load.kv = kernels::KvType::F32;
-    CONCLAVE_TRY(const auto exact, library::loadPath(asked.model, "", load));
-    load.activations = options.activations;
-    load.kv = kernels::KvType::F16;
-    CONCLAVE_TRY(const auto fast, library::loadPath(asked.model, "", load));
+    how.activations = model::ActivationChoice::Exact;
+    how.kv = kernels::KvType::F32;
+    CONCLAVE_TRY(const Subject exactly, load(asked, how));
+    how.activations = options.activations;
+    how.kv = kernels::KvType::F16;
+    CONCLAVE_TRY(const Subject fast, load(asked, how));
+    const auto& exact = exactly.loaded;
 
     ProductionReport report;
     report.model = asked.model;
-    report.kernels = std::string(load.kernels->name);
+    report.kernels = std::string(how.kernels->name);
     report.golden = options.text.empty();
     report.warnings = exact->model->config.warnings;
-    nameRounding(*fast->model, report);
+    nameRounding(*fast.loaded->model, report);
+    report.adapter = asked.adapter;
+    if (exactly.adapter) report.adapted = exactly.adapter->counts;
 
     Golden golden;
     std::vector<TokenId> tokens;
     std::vector<Sequence> sequences;
     if (report.golden) {
-        CONCLAVE_TRY(golden, readGolden(goldenFolder(asked.golden, asked.model), exact->model->config));
+        CONCLAVE_TRY(golden,
+                     readGolden(goldenFolder(asked.golden, exactly.adapter ? asked.adapter : asked.model),
+                                exact->model->config));
         for (const GoldenPrompt& prompt : golden.prompts)
             sequences.push_back({prompt.ids, &prompt});
     } else {
@@ -182,7 +207,7 @@ Result<ProductionReport> checkProduction(const ProductionOptions& options) {
                 {std::span(tokens).subspan(at, std::min(window, tokens.size() - at)), nullptr});
     }
     platform::Team team(asked.threads > 0 ? asked.threads : platform::defaultThreads());
-    Comparison comparison(*exact->model, *fast->model, team, report);
+    Comparison comparison(exactly, fast, team, report);
     for (const Sequence& sequence : sequences) {
         if (asked.progress) asked.progress("compare", report.prompts, sequences.size());
         CONCLAVE_TRY_VOID(comparison.run(sequence));
@@ -201,19 +226,25 @@ nlohmann::json toJson(const ProductionReport& report) {
     const auto number = [](double value) {
         return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
     };
-    return {{"model", report.model},
-            {"mode", "production"},
-            {"kernels", report.kernels},
-            {"rounded", report.rounded},
-            {"prompts", report.prompts},
-            {"positions", report.positions},
-            {"max_logit_error", report.golden ? number(report.maxLogitError) : nlohmann::json(nullptr)},
-            {"most_logit_error", report.mostLogitError},
-            {"mean_kl", number(report.forced.meanKl)},
-            {"same_best", report.forced.sameBest},
-            {"free_mean_kl", number(report.free.meanKl)},
-            {"free_same_best", report.free.sameBest},
-            {"pass", report.pass}};
+    nlohmann::json out{
+        {"model", report.model},
+        {"mode", "production"},
+        {"kernels", report.kernels},
+        {"rounded", report.rounded},
+        {"prompts", report.prompts},
+        {"positions", report.positions},
+        {"max_logit_error", report.golden ? number(report.maxLogitError) : nlohmann::json(nullptr)},
+        {"most_logit_error", report.mostLogitError},
+        {"mean_kl", number(report.forced.meanKl)},
+        {"same_best", report.forced.sameBest},
+        {"free_mean_kl", number(report.free.meanKl)},
+        {"free_same_best", report.free.sameBest},
+        {"pass", report.pass}};
+    if (report.adapter.empty()) return out;
+    out["adapter"] = report.adapter;
+    out["adapter_pairs"] = report.adapted.pairs;
+    out["adapter_matrices"] = report.adapted.matrices;
+    return out;
 }
 
 }  // namespace conclave::engine::offline

@@ -21,6 +21,8 @@ struct Divergence {
 struct ProductionReport {
     std::string model;
     std::string kernels;  ///< row
+    std::string adapter;  ///< path; empty = none
+    model::AdapterCounts adapted;
     std::string rounded;  ///< the coarsest that is rounded: "int8", "bf16", "int8x2" or "f16 kv"
     uint32_t prompts = 0;
     uint64_t positions = 0;
@@ -46,14 +48,15 @@ struct ProductionOptions {
     uint32_t tokens = 4000;                  ///< most of the text
 };
 
-/// Runs the golden prompts, or a text in windows of up to 2,048 tokens, in exact mode and in production. Both
-/// models are in memory at once. The experts are forced to the golden file's, or with a text to those that
-/// exact mode chose. Errors: as check(); BadArgument where a text was given and the model has no tokenizer or
-/// the text is too short.
+/// Runs the golden prompts (the adapter's where there is one), or a text in windows of up to 2,048 tokens, in
+/// exact mode and in production. Both models are in memory at once. The experts are forced to the golden
+/// file's, or with a text to those that exact mode chose. Errors: as check(); BadArgument where a text was
+/// given and the model has no tokenizer or the text is too short.
 base::Result<ProductionReport> checkProduction(const ProductionOptions& options);
 
-/// model mode kernels rounded prompts positions max_logit_error most_logit_error mean_kl same_best
-/// free_mean_kl free_same_best pass; max_logit_error is null where there were no golden files.
+/// model mode kernels [adapter adapter_pairs adapter_matrices] rounded prompts positions max_logit_error
+/// most_logit_error mean_kl same_best free_mean_kl free_same_best pass; max_logit_error is null where there
+/// were no golden files.
 nlohmann::json toJson(const ProductionReport& report);
 
 }  // namespace conclave::engine::offline

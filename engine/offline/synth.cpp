@@ -88,8 +88,7 @@ Result<Contents> adapterContents(const SynthOptions& options) {
                      {std::string(spec.recipe->name), "f32, f16 or bf16: an adapter's factors are floats"}};
     adapter.format = spec.recipe->format;
     adapter.seed = spec.seed;
-    CONCLAVE_TRY(const synth::AdapterBase base, synth::adapterBase(spec));
-    CONCLAVE_TRY(synth::SynthFile file, synth::makeAdapter(adapter, base));
+    CONCLAVE_TRY(synth::SynthFile file, synth::makeAdapter(adapter, spec));
     const std::string text = synth::toText(adapter) + " for " + std::string(spec.shape->name) + " of " +
                              std::to_string(spec.layers) + (spec.layers == 1 ? " layer" : " layers");
     return Contents{text, std::move(file)};

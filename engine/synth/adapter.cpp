@@ -6,9 +6,9 @@
 #include <optional>
 #include <utility>
 
-#include "engine/model/family.h"
 #include "engine/model/gguf_keys.h"
-#include "engine/synth/config.h"
+#include "engine/model/outline.h"
+#include "engine/synth/synth.h"
 
 namespace conclave::engine::synth {
 namespace {
@@ -86,21 +86,16 @@ void addPair(const AdapterSpec& spec, const std::string& name, uint64_t matrices
             spec.seed);
 }
 
-void addMatrix(const AdapterSpec& spec, const AdapterBase& base, const model::MatrixInfo& matrix,
-               SynthFile& out) {
-    const model::ModelConfig& c = base.config;
+void addMatrix(const AdapterSpec& spec, const model::ModelConfig& c, const model::MatrixTable& table,
+               const model::MatrixInfo& matrix, SynthFile& out) {
     const bool latent = matrix.role == Role::LatentKey;
     const Role role = latent ? Role::LatentB : matrix.role;
-    const std::string name = model::ggufName(base.matrices.names, role, matrix.layer);
+    const std::string name = model::ggufName(table.names, role, matrix.layer);
     CONCLAVE_CHECK(!name.empty() && "every matrix that can be adapted has a name in GGUF");
     if (latent)
         addPair(spec, name, 1, uint64_t{c.heads} * (c.nopeDim + c.valueDim), c.latentRank, out);
     else
         addPair(spec, name, matrix.matrices, matrix.rows, matrix.cols, out);
-}
-
-quant::Format asFloats(quant::Format) {
-    return quant::Format::F32;
 }
 
 }  // namespace
@@ -139,38 +134,25 @@ std::string toText(const AdapterSpec& spec) {
     return out;
 }
 
-Result<AdapterBase> adapterBase(const Spec& spec) {
-    CONCLAVE_TRY(const ShapeConfig shape, configOf(*spec.shape, spec.layers));
-    const model::Family& family = model::familyOf(shape.config);
-    const formats::TensorDirectory none;
-    model::TensorList list(none, model::Naming::HuggingFace, family.names, asFloats);
-    family.build(shape.config, list);
-    AdapterBase out{model::ggufArchitecture(shape.config), shape.config, {}};
-    out.matrices.names = family.names;
-    for (size_t i = 0; i < list.requests().size(); ++i) {
-        const residency::Request& request = list.requests()[i];
-        out.matrices.matrices.push_back(
-            {list.roles()[i], list.layers()[i], request.matrices, request.rows, request.cols});
-    }
-    return out;
-}
-
-Result<SynthFile> makeAdapter(const AdapterSpec& spec, const AdapterBase& base) {
-    if (spec.rank > base.config.hidden)
+Result<SynthFile> makeAdapter(const AdapterSpec& spec, const model::ModelConfig& config,
+                              const model::MatrixTable& matrices) {
+    if (spec.rank > config.hidden)
         return Error{Code::OutOfRange,
                      "",
                      "rank",
                      {std::to_string(spec.rank),
-                      "1 to " + std::to_string(base.config.hidden) + ", the model's hidden size"}};
+                      "1 to " + std::to_string(config.hidden) + ", the model's hidden size"}};
+    const bool gguf = matrices.naming == model::Naming::Gguf;
     SynthFile out;
-    out.metadata = {{"general.architecture", GgufScalar(base.architecture)},
+    out.metadata = {{"general.architecture",
+                     GgufScalar(gguf ? config.sourceArchitecture : model::ggufArchitecture(config))},
                     {"general.type", GgufScalar(std::string("adapter"))},
                     {"adapter.type", GgufScalar(std::string("lora"))},
                     {"adapter.lora.alpha", GgufScalar(static_cast<float>(spec.rank))}};
     for (const Target target : spec.targets) {
         const size_t before = out.tensors.size();
-        for (const model::MatrixInfo& matrix : base.matrices.matrices)
-            if (targetOf(matrix.role) == target) addMatrix(spec, base, matrix, out);
+        for (const model::MatrixInfo& matrix : matrices.matrices)
+            if (targetOf(matrix.role) == target) addMatrix(spec, config, matrices, matrix, out);
         if (out.tensors.size() == before)
             return Error{Code::OutOfRange,
                          "",
@@ -178,6 +160,12 @@ Result<SynthFile> makeAdapter(const AdapterSpec& spec, const AdapterBase& base) 
                          {std::string(nameOf(target)), "something that the model has"}};
     }
     return out;
+}
+
+Result<SynthFile> makeAdapter(const AdapterSpec& spec, const Spec& model) {
+    CONCLAVE_TRY(const formats::GgufFile file, openGguf(toText(model)));
+    CONCLAVE_TRY(const model::Outline outline, model::outlineOf(file));
+    return makeAdapter(spec, outline.config, outline.matrices);
 }
 
 }  // namespace conclave::engine::synth

@@ -44,20 +44,14 @@ base::Result<AdapterSpec> readAdapterSpec(std::string_view text);
 /// The one text of a specification: "16:attention,experts".
 std::string toText(const AdapterSpec& spec);
 
-/// What adapters need to know of a model to be made for it.
-struct AdapterBase {
-    std::string architecture;  ///< GGUF's name of it
-    model::ModelConfig config;
-    model::MatrixTable matrices;
-};
-
-/// Of a shape, without its weights. Errors: as makeModel.
-base::Result<AdapterBase> adapterBase(const Spec& spec);
-
 /// llama.cpp's GGUF of an adapter, alpha being the rank, so that its scale is 1. The factors are drawn so
 /// that what they add to a matrix's output is about a tenth of it; kv_b is adapted whole, which only bases
 /// that keep it whole take in llama.cpp. The same specification gives the same bytes on every machine.
 /// Errors: OutOfRange for a target that the model does not have, and for a rank beyond its hidden size.
-base::Result<SynthFile> makeAdapter(const AdapterSpec& spec, const AdapterBase& base);
+base::Result<SynthFile> makeAdapter(const AdapterSpec& spec, const model::ModelConfig& config,
+                                    const model::MatrixTable& matrices);
+
+/// The same for a model of random weights, none of which is drawn. Errors: those of openGguf too.
+base::Result<SynthFile> makeAdapter(const AdapterSpec& spec, const Spec& model);
 
 }  // namespace conclave::engine::synth

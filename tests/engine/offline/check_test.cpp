@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/formats/gguf.h"
+#include "tests/engine/offline/adapted_models.h"
 
 namespace conclave::engine::offline {
 namespace {
@@ -124,24 +125,6 @@ TEST(GoldenSuite, SharedModelsWherePresent) {
     EXPECT_GE(modelsBelow(kShared).size(), 39u);
 }
 
-/// (base, adapter) for every adapter with golden files below `root`: the folder and each GGUF beside it.
-using Adapted = std::pair<std::string, std::string>;
-std::vector<Adapted> adaptersBelow(const std::string& root) {
-    std::vector<Adapted> out;
-    std::error_code missing;
-    for (fs::recursive_directory_iterator at(root, missing), end; !missing && at != end;
-         at.increment(missing)) {
-        if (at->path().filename() != "adapter_config.json") continue;
-        const fs::path adapter = at->path().parent_path(), base = adapter.parent_path().parent_path();
-        if (!fs::exists(adapter / "golden.json")) continue;
-        if (fs::exists(base / "model.safetensors")) out.emplace_back(base.string(), adapter.string());
-        for (const auto& file : fs::directory_iterator(base))
-            if (file.path().extension() == ".gguf") out.emplace_back(file.path().string(), adapter.string());
-    }
-    std::ranges::sort(out);
-    return out;
-}
-
 class AdaptedGolden : public testing::TestWithParam<Adapted> {};
 
 TEST_P(AdaptedGolden, Passes) {
@@ -153,39 +136,14 @@ TEST_P(AdaptedGolden, Passes) {
     EXPECT_FALSE(check({.model = base, .golden = adapter})->pass) << "the adapter does nothing";
 }
 
-std::string adaptedName(const testing::TestParamInfo<Adapted>& info) {
-    std::string name = fs::path(info.param.second).parent_path().parent_path().filename().string() + "_" +
-                       fs::path(info.param.second).filename().string() + "_" +
-                       fs::path(info.param.first).filename().string() + "_" + std::to_string(info.index);
-    for (char& c : name)
-        if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
-    return name;
-}
 INSTANTIATE_TEST_SUITE_P(Fixtures, AdaptedGolden, testing::ValuesIn(adaptersBelow(kFixtures + "/models")),
                          adaptedName);
 
-/// Written by PEFT itself, from 0.17 on, with what it computes.
-std::vector<Adapted> writtenByPeft() {
-    std::vector<Adapted> out;
-    std::error_code missing;
-    for (fs::recursive_directory_iterator at(kFixtures + "/adapters", missing), end; !missing && at != end;
-         at.increment(missing))
-        if (at->path().filename() == "adapter_config.json") {
-            const fs::path adapter = at->path().parent_path();
-            out.emplace_back(kFixtures + "/models/" + adapter.parent_path().filename().string(),
-                             adapter.string());
-        }
-    std::ranges::sort(out);
-    return out;
-}
-INSTANTIATE_TEST_SUITE_P(Peft, AdaptedGolden, testing::ValuesIn(writtenByPeft()),
-                         [](const testing::TestParamInfo<Adapted>& info) {
-                             return adaptedName({{info.param.second, info.param.second}, info.index});
-                         });
+INSTANTIATE_TEST_SUITE_P(Peft, AdaptedGolden, testing::ValuesIn(writtenByPeft(kFixtures)), adaptedName);
 
 TEST(AdaptedGoldenSuite, FindsItsAdapters) {
     EXPECT_GE(adaptersBelow(kFixtures + "/models").size(), 15u);
-    EXPECT_GE(writtenByPeft().size(), 23u);
+    EXPECT_GE(writtenByPeft(kFixtures).size(), 23u);
 }
 
 TEST(Check, StarterAdaptersPass) {

@@ -54,6 +54,30 @@ constexpr Case kCases[] = {{"llama", "llama-tiny", "f16 kv"},
 INSTANTIATE_TEST_SUITE_P(Models, Production, testing::ValuesIn(kCases),
                          [](const auto& info) { return std::string(info.param.name); });
 
+TEST(ProductionAdapter, KeepsToItsBarsAndToTheAdaptersGoldenFiles) {
+    for (const char* adapter : {"mixtral-tiny/adapters/attention", "deepseek-v3-tiny/adapters/experts",
+                                "qwen2-tiny/adapters/attention"}) {
+        const fs::path path = kModels + adapter;
+        for (const kernels::Kernels* row : kernels::allKernels()) {
+            if (!row->supported()) continue;
+            ProductionOptions options;
+            options.check.model = path.parent_path().parent_path().string();
+            options.check.adapter = path.string();
+            options.check.load.kernels = row;
+            const auto report = checkProduction(options);
+            ASSERT_TRUE(report.ok()) << base::render(report.error());
+            EXPECT_TRUE(report->pass) << adapter << ", " << row->name << ": " << report->maxLogitError;
+            EXPECT_GT(report->maxLogitError, 0) << "nothing was rounded";
+            EXPECT_GT(report->adapted.pairs, 0u);
+            EXPECT_EQ(toJson(*report)["adapter"], path.string());
+            // The model alone is far from what the adapter's files say.
+            options.check.adapter.clear();
+            options.check.golden = path.string();
+            EXPECT_GT(checkProduction(options)->maxLogitError, 2 * report->mostLogitError);
+        }
+    }
+}
+
 TEST(ProductionText, IsMeasuredInWindowsAndBounded) {
     const std::string file = (fs::temp_directory_path() / "production_text.txt").string();
     std::ofstream(file) << std::string(3000, 'a') << " a longer text than the context holds";

@@ -31,7 +31,7 @@ TEST(AdapterSpec, SaysInOneSentenceWhatIsWrong) {
 }
 
 TEST(SynthAdapter, SaysWhatAModelDoesNotHave) {
-    const AdapterBase dense = adapterBase(readSpec("synth:qwen2.5-coder-1.5b::1").value()).value();
+    const Spec dense = readSpec("synth:qwen2.5-coder-1.5b::1").value();
     EXPECT_EQ(base::render(makeAdapter(readAdapterSpec("4:experts").value(), dense).error()),
               "target: experts is out of range; it must be something that the model has");
     EXPECT_EQ(base::render(makeAdapter(readAdapterSpec("1537:attention").value(), dense).error()),
@@ -50,12 +50,11 @@ TEST_P(SynthAdapters, FindTheirPlacesAndChangeTheAnswer) {
     options.maxRows = 4;
     const auto model = model::loadModel(*file, options);
     ASSERT_TRUE(model.ok()) << base::render(model.error());
-    const AdapterBase base = adapterBase(readSpec(path).value()).value();
     const bool shared = (*model)->config.sharedIntermediate > 0;
     const AdapterSpec spec =
         readAdapterSpec(shared ? "2:attention,experts,shared,dense,router" : "2:attention,experts,router")
             .value();
-    const SynthFile made = makeAdapter(spec, base).value();
+    const SynthFile made = makeAdapter(spec, readSpec(path).value()).value();
 
     const formats::ScratchFolder folder;
     std::vector<formats::GgufWriteTensor> tensors;

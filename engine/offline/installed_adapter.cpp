@@ -1,0 +1,23 @@
+#include "engine/offline/installed_adapter.h"
+
+#include "engine/library/adapter_shelf.h"
+#include "engine/platform/file.h"
+
+namespace conclave::engine::offline {
+
+base::Result<std::string> adapterPath(const std::string& argument, const std::string& modelPath) {
+    if (argument.find('/') != std::string::npos) return argument;
+    std::string known;
+    for (const library::AdapterShelf::Installed& adapter : library::AdapterShelf::installedFor(modelPath)) {
+        if (adapter.name == argument) return adapter.path;
+        known += (known.empty() ? "" : ", ") + adapter.name;
+    }
+    if (!argument.empty() && platform::pathKind(argument) != platform::PathKind::Missing) return argument;
+    return base::Error{
+        base::Code::UnknownAdapter,
+        {},
+        {},
+        {argument, (known.empty() ? "none installed" : known) + std::string(", or give a path")}};
+}
+
+}  // namespace conclave::engine::offline
