@@ -20,8 +20,18 @@ using model::ModelConfig;
 using model::Role;
 
 bool sameValues(const MatrixView& x, const MatrixView& y) {
-    return x.format == y.format && x.rows == y.rows && x.cols == y.cols && x.stride == y.stride &&
-           std::memcmp(x.data, y.data, x.rows * x.stride) == 0;
+    if (x.rows != y.rows || x.cols != y.cols) return false;
+    return (x.format == y.format && x.data == y.data) || decoded(x) == decoded(y);
+}
+
+/// The format that loses nothing of A and of what stands in B: that of B where it is narrow and A, which lies
+/// in memory as floats where matrices share it, holds no more.
+quant::Format formatOf(const MatrixView& a, const MatrixView& b) {
+    if (a.format == b.format) return a.format;
+    const bool wideA = a.format == quant::Format::F32;
+    if (!wideA && b.format != quant::Format::F32) return quant::Format::F32;
+    const quant::Format narrow = wideA ? b.format : a.format;
+    return holds(narrow, decoded(wideA ? a : b)) ? narrow : quant::Format::F32;
 }
 
 AdapterFactors plain(const MatrixInfo& info, uint32_t part, const LowRank& factor) {
@@ -34,7 +44,7 @@ AdapterFactors plain(const MatrixInfo& info, uint32_t part, const LowRank& facto
     out.inputs = factor.a.cols;
     out.outputs = factor.b.cols;
     out.scale = factor.scale;
-    out.format = factor.a.format;
+    out.format = formatOf(factor.a, factor.b);
     out.aView = factor.a;
     out.bViews = {{factor.b, factor.b.cols}};
     return out;
@@ -54,23 +64,25 @@ class WholeKvB {
         out_.outputs = config_.heads * (config_.nopeDim + config_.valueDim);
         for (uint32_t head = 0; head < config_.heads; ++head) {
             const LowRank* keys = adapter_.find(key, head);
-            if (keys != nullptr) CONCLAVE_TRY_VOID(shareA(keys->b, keys->scale));
+            if (keys != nullptr) CONCLAVE_TRY_VOID(shareA(keys->b, keys->a, keys->scale));
             out_.bViews.push_back({keys != nullptr ? keys->a : MatrixView{}, config_.nopeDim});
             const LowRank* values = adapter_.find(value, head);
-            if (values != nullptr) CONCLAVE_TRY_VOID(shareA(values->a, values->scale));
+            if (values != nullptr) CONCLAVE_TRY_VOID(shareA(values->a, values->b, values->scale));
             out_.bViews.push_back({values != nullptr ? values->b : MatrixView{}, config_.valueDim});
         }
         return out_;
     }
 
   private:
-    Result<void> shareA(const MatrixView& a, float scale) {
+    /// `b` is what meets A in this half of a head.
+    Result<void> shareA(const MatrixView& a, const MatrixView& b, float scale) {
         if (out_.rank == 0) {
             out_.aView = a;
             out_.rank = a.rows;
             out_.scale = scale;
-            out_.format = a.format;
+            out_.format = formatOf(a, b);
         }
+        if (formatOf(out_.aView, b) != out_.format) out_.format = quant::Format::F32;
         if (scale == out_.scale && sameValues(a, out_.aView)) return {};
         return Error{Code::UnsupportedOption,
                      file_,
