@@ -10,6 +10,7 @@
 
 #include "engine/library/library.h"
 #include "engine/offline/machine_limits.h"
+#include "engine/offline/median.h"
 #include "engine/platform/memory.h"
 #include "engine/platform/team.h"
 
@@ -24,13 +25,6 @@ using base::TokenId;
 constexpr uint32_t kDecodeTokens = 16;  // of a sample
 constexpr uint32_t kStreams = 4;
 constexpr uint32_t kPrefix = 961, kNew = 20;  // of a chat that goes on
-
-double median(std::vector<double> values) {
-    if (values.empty()) return 0;
-    const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
-}
 
 /// Pages of one sequence whose positions hold small numbers, as if a text had been computed.
 struct Pages {
