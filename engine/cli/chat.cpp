@@ -8,6 +8,7 @@
 #include "engine/cli/engine_door.h"
 #include "engine/cli/interrupt.h"
 #include "engine/cli/line_editor.h"
+#include "engine/cli/router_door.h"
 #include "engine/cli/terminal.h"
 #include "engine/platform/paths.h"
 #include "engine/protocol/chat.h"
@@ -36,6 +37,7 @@ struct Options {
     std::string system;
     std::string socket;
     std::vector<std::string> adapters;
+    RouterFlags router;
     protocol::Generation generation;
 };
 
@@ -203,6 +205,9 @@ base::Result<std::string> defaultModel(const client::Engine& engine) {
 
 int chat(const Options& given) {
     Options options = given;
+    auto router = routerWish(options.router);
+    if (!router.ok()) return fail(router.error());
+    options.generation.router = *std::move(router);
     const auto engine = openEngine(options.socket);
     if (!engine.ok()) return fail(engine.error());
     const auto chosen =
@@ -243,6 +248,7 @@ Run declareChat(CLI::App& app) {
                    "A model's name or path; without it models.chat of config.toml, else starter");
     app.add_option("--system", options->system, "Instructions for the conversation");
     addAdapterFlag(app, options->adapters);
+    addRouterFlags(app, options->router);
     addGenerationFlags(app, options->generation);
     addSocketFlag(app, options->socket);
     return [options] { return chat(*options); };

@@ -8,6 +8,7 @@
 #include "engine/cli/command.h"
 #include "engine/cli/engine_door.h"
 #include "engine/cli/interrupt.h"
+#include "engine/cli/router_door.h"
 #include "engine/cli/terminal.h"
 #include "engine/protocol/chat.h"
 #include "engine/protocol/completion.h"
@@ -21,6 +22,7 @@ struct Options {
     std::string system;
     std::string socket;
     std::vector<std::string> adapters;
+    RouterFlags router;
     protocol::Generation generation;
     bool raw = false;
     bool json = false;
@@ -55,6 +57,9 @@ int print(const Options& options, const client::Answer& answer) {
 }
 
 int run(Options& options) {
+    auto router = routerWish(options.router);
+    if (!router.ok()) return fail(router.error());
+    options.generation.router = *std::move(router);
     std::string prompt = options.prompt;
     if (prompt.empty() || prompt == "-") prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
     const auto engine = openEngine(options.socket);
@@ -89,6 +94,7 @@ Run declareRun(CLI::App& app) {
     app.add_flag("--raw", options->raw, "Continue the prompt as plain text, without the chat template");
     app.add_flag("--json", options->json, "Print the whole answer as JSON when it is done");
     addAdapterFlag(app, options->adapters);
+    addRouterFlags(app, options->router);
     addGenerationFlags(app, options->generation);
     addSocketFlag(app, options->socket);
     return [options] { return run(*options); };

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <memory>
 #include <span>
 #include <utility>
@@ -10,8 +9,7 @@
 #include "engine/library/library.h"
 #include "engine/offline/golden.h"
 #include "engine/offline/runner.h"
-#include "engine/platform/file.h"
-#include "engine/text/tokenizer.h"
+#include "engine/offline/text_tokens.h"
 
 namespace conclave::engine::offline {
 namespace {
@@ -29,17 +27,6 @@ struct Sequence {
     std::span<const TokenId> tokens;
     const GoldenPrompt* golden = nullptr;
 };
-
-/// log of the softmax of a row.
-void logSoftmax(const float* logits, size_t count, std::vector<double>& out) {
-    const double most = *std::max_element(logits, logits + count);
-    double sum = 0;
-    for (size_t i = 0; i < count; ++i)
-        sum += std::exp(logits[i] - most);
-    out.resize(count);
-    for (size_t i = 0; i < count; ++i)
-        out[i] = logits[i] - most - std::log(sum);
-}
 
 /// A model as it is run, with the adapter of all its rows.
 struct Subject {
@@ -80,8 +67,9 @@ class Comparison {
             for (const model::RouteTrace::Layer& layer : exactTrace.layers)
                 forcedTrace.layers.emplace_back().forced = layer.ids;
             const std::vector<float> got = forced.feed(tokens, kAll, &forcedTrace);
-            compare(want, got, report_.forced);
-            compare(want, free.feed(tokens, kAll, nullptr), report_.free);
+            const size_t vocabulary = exact_.config.vocabulary;
+            addDivergence(want, got, vocabulary, report_.forced);
+            addDivergence(want, free.feed(tokens, kAll, nullptr), vocabulary, report_.free);
             if (sequence.golden != nullptr) compareGolden(*sequence.golden, first, got);
             report_.positions += tokens.size();
         }
@@ -102,23 +90,6 @@ class Comparison {
         return trace;
     }
 
-    void compare(const std::vector<float>& want, const std::vector<float>& got, Divergence& divergence) {
-        const size_t vocabulary = exact_.config.vocabulary;
-        for (size_t at = 0; at < want.size(); at += vocabulary) {
-            logSoftmax(want.data() + at, vocabulary, want_);
-            logSoftmax(got.data() + at, vocabulary, got_);
-            double kl = 0;
-            for (size_t i = 0; i < vocabulary; ++i)
-                kl += std::exp(want_[i]) * (want_[i] - got_[i]);
-            divergence.meanKl += std::isnan(kl) ? std::numeric_limits<double>::infinity() : kl;
-            const auto best = [&](const std::vector<float>& logits) {
-                const float* row = logits.data() + at;
-                return std::max_element(row, row + vocabulary) - row;
-            };
-            divergence.sameBest += best(want) == best(got);
-        }
-    }
-
     void compareGolden(const GoldenPrompt& prompt, size_t first, const std::vector<float>& got) {
         const float* want = prompt.logits.data() + first * exact_.config.vocabulary;
         report_.maxLogitError = std::max(report_.maxLogitError, largestError(got, want));
@@ -129,20 +100,7 @@ class Comparison {
     std::vector<model::AdapterUse> exactUses_, fastUses_;
     platform::Team& team_;
     ProductionReport& report_;
-    std::vector<double> want_, got_;
 };
-
-Result<std::vector<TokenId>> tokensOf(const ProductionOptions& options, const library::LoadedModel& model) {
-    if (options.tokens < 2) return Error{Code::BadArgument, "", "--tokens", {"must be at least 2"}};
-    if (model.tokenizer == nullptr)
-        return Error{Code::BadArgument, options.check.model, "--text", {"needs a model with a tokenizer"}};
-    CONCLAVE_TRY(const std::string text, platform::readTextFile(options.text, uint64_t{256} << 20));
-    CONCLAVE_TRY(std::vector<TokenId> tokens, model.tokenizer->encode(text, false, text::AddBos::IfWanted));
-    if (tokens.size() < 2)
-        return Error{Code::BadArgument, options.text, "--text", {"has fewer than two tokens"}};
-    tokens.resize(std::min<size_t>(tokens.size(), options.tokens));
-    return tokens;
-}
 
 void nameRounding(const model::Model& fast, ProductionReport& report) {
     const auto has = [&](kernels::Activation activation) {
@@ -200,7 +158,7 @@ Result<ProductionReport> checkProduction(const ProductionOptions& options) {
         for (const GoldenPrompt& prompt : golden.prompts)
             sequences.push_back({prompt.ids, &prompt});
     } else {
-        CONCLAVE_TRY(tokens, tokensOf(options, *exact));
+        CONCLAVE_TRY(tokens, textTokens(options.text, options.tokens, *exact));
         const size_t window = std::min(kWindow, exact->model->config.context);
         for (size_t at = 0; at < tokens.size(); at += window)
             sequences.push_back(

@@ -7,14 +7,9 @@
 
 #include "engine/base/result.h"
 #include "engine/offline/check.h"
+#include "engine/offline/divergence.h"
 
 namespace conclave::engine::offline {
-
-/// How a run compares with exact mode.
-struct Divergence {
-    double meanKl = 0;      ///< mean Kullback-Leibler divergence of the next token's distribution, nats
-    uint64_t sameBest = 0;  ///< positions whose best token is the same
-};
 
 /// How the fast arithmetic of production (the kernels' preferred activations, F16 keys and values) compares
 /// with exact mode on the same weights.

@@ -27,7 +27,9 @@ std::vector<float> Runner::feed(std::span<const base::TokenId> tokens, model::Sl
                            .pages = pages_,
                            .logits = logits,
                            .trace = trace,
-                           .adapters = adapters_});
+                           .adapters = adapters_,
+                           .router = router_});
+    step.expertCap = expertCap_;
     model_.forward(step, team_);
     position_ += static_cast<uint32_t>(tokens.size());
     return std::move(step.logits);

@@ -21,6 +21,12 @@ class Runner {
     static base::Result<Runner> make(const model::Model& model, platform::Team& team, size_t positions,
                                      std::vector<model::AdapterUse> adapters = {});
 
+    /// From now on the rows are routed so; `router` is canonical, may be null and must outlive the runner.
+    void steer(const model::RouterOptions* router, float expertCap) {
+        router_ = router;
+        expertCap_ = expertCap;
+    }
+
     static size_t pagesFor(size_t positions) {
         return (positions + kernels::kPagePositions - 1) / kernels::kPagePositions;
     }
@@ -38,6 +44,8 @@ class Runner {
     platform::Memory memory_;
     std::vector<std::byte*> pages_;
     std::vector<model::AdapterUse> adapters_;
+    const model::RouterOptions* router_ = nullptr;
+    float expertCap_ = 0;
     uint32_t position_ = 0;
 };
 

@@ -35,6 +35,36 @@ TEST(Run, AnswersWithTheStarterAndLeavesAnEngineThatStops) {
     EXPECT_EQ(home.conclave({"ps"}).code, 2);
 }
 
+TEST(Run, SteersTheRoutersAsTheFlagsSay) {
+    const Home home;
+    const auto with = [&](const std::vector<std::string>& flags) {
+        std::vector<std::string> all{"run",          "starter", "What can you do?", "--temperature", "0",
+                                     "--max-tokens", "30"};
+        all.insert(all.end(), flags.begin(), flags.end());
+        return home.conclave(all);
+    };
+    const std::string trained = with({}).out;
+    EXPECT_EQ(with({"--active-experts", "2"}).out, trained);
+    const Ended one = with({"--active-experts", "1", "--router-temperature", "1.5", "--expert-floor", "0.1",
+                            "--expert-bias", "3:17:-2.5", "--expert-bias", "all:5:forbid"});
+    EXPECT_EQ(one.code, 0) << one.error;
+    EXPECT_NE(one.out, trained);
+    const std::pair<std::vector<std::string>, const char*> bad[] = {
+        {{"--active-experts", "65"}, "router.active: 65"},
+        {{"--router-temperature", "0"}, "router.temperature: 0"},
+        {{"--router-temperature", "nan"}, "--router-temperature: nan"},
+        {{"--expert-floor", "1"}, "router.floor: 1"},
+        {{"--expert-bias", "3:17"}, "--expert-bias: 3:17"},
+        {{"--expert-bias", "0:1:2"}, "router.bias.layer: 0"},
+        {{"--expert-bias", "x:1:2"}, "--expert-bias: x:1:2"},
+        {{"--expert-bias", "1:64:2"}, "router.bias.expert: 64"}};
+    for (const auto& [flags, begin] : bad) {
+        const Ended ended = with(flags);
+        EXPECT_EQ(ended.code, 2) << begin;
+        EXPECT_TRUE(ended.error.starts_with("conclave: " + std::string(begin))) << ended.error;
+    }
+}
+
 TEST(Run, TheSameSeedGivesTheSameWords) {
     const Home home;
     const std::vector<std::string> words{"run", "starter",      "Hello", "--temperature",

@@ -4,7 +4,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "engine/scheduler/scheduler.h"
@@ -77,24 +76,6 @@ struct Adapted : ::testing::TestWithParam<const char*>, testing::Drawn {
         return out;
     }
     bool hasExperts() const { return model->model->config.experts > 0; }
-    /// As trained, or steered in one of many ways, and said in one of many ways.
-    model::RouterOptions someRouter() {
-        model::RouterOptions out;
-        if (!hasExperts() || coin()) return out;
-        const model::ModelConfig& c = model->model->config;
-        if (below(3) == 0) out.temperature = std::array{0.5f, 1.0f, 1.75f}[below(3)];
-        if (below(3) == 0) out.active = std::array{1u, c.chosenExperts, c.chosenExperts + 1}[below(3)];
-        if (below(3) == 0) out.floor = std::array{0.0f, 0.4f, 0.8f}[below(3)];
-        for (uint32_t n = below(3); n > 0; --n) {
-            const float value =
-                std::array{1.5f, -1.0f, 0.0f, -std::numeric_limits<float>::infinity()}[below(4)];
-            const uint32_t last = c.layers - 1;
-            out.biases.push_back({coin() ? std::optional<uint32_t>() : last, below(3), value});
-        }
-        if (coin()) std::ranges::reverse(out.biases);
-        if (!model::canonicalRouter(out, c, "m").ok()) out.biases.clear();  // too few left
-        return out;
-    }
 };
 
 TEST_P(Adapted, SwitchingKeepsEverybodysCache) {
@@ -132,7 +113,7 @@ TEST_P(Adapted, RequestsDrawnAtRandomAnswerAsTheyDoAlone) {
             text.insert(text.end(), own.begin(), own.end());
             if (i > 0 && coin()) text = requests[below(static_cast<uint32_t>(requests.size()))].prompt;
             requests.push_back(request(std::move(text), someUses()));
-            requests.back().router = someRouter();
+            requests.back().router = router();
             requests.back().maxTokens = 1 + below(80);
             runs.push_back(testing::submit(*scheduler, requests.back()));
             if (coin()) runs.back().wait();

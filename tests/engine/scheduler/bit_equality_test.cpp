@@ -67,6 +67,7 @@ struct BitEquality : ::testing::TestWithParam<Case>, testing::Drawn {
         out.priority = static_cast<base::Priority>(below(3));
         out.sampling.temperature = coin() ? 1.1f : 0.0f;
         out.sampling.seed = below(1000);
+        out.router = router();
         out.maxTokens = 129 + below(10);  // two pages more: further than admission looks ahead
         out.prompt = begin;               // shared, so that one may find what another computed
         out.prompt.resize(coin() ? begin.size() : below(static_cast<uint32_t>(begin.size())));

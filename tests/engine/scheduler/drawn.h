@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -62,6 +65,25 @@ struct Drawn {
             std::min<size_t>(model->tokenizer->size(), model->model->config.vocabulary));
         for (uint32_t n = 0; n < length; ++n)
             out.push_back(base::TokenId{static_cast<int32_t>(below(words))});
+        return out;
+    }
+
+    /// As trained, or steered in one of many ways, and said in one of many ways.
+    model::RouterOptions router() {
+        model::RouterOptions out;
+        const model::ModelConfig& c = model->model->config;
+        if (c.experts == 0 || coin()) return out;
+        if (below(3) == 0) out.temperature = std::array{0.5f, 1.0f, 1.75f}[below(3)];
+        if (below(3) == 0) out.active = std::array{1u, c.chosenExperts, c.chosenExperts + 1}[below(3)];
+        if (below(3) == 0) out.floor = std::array{0.0f, 0.4f, 0.8f}[below(3)];
+        for (uint32_t n = below(3); n > 0; --n) {
+            const float value =
+                std::array{1.5f, -1.0f, 0.0f, -std::numeric_limits<float>::infinity()}[below(4)];
+            const uint32_t last = c.layers - 1;
+            out.biases.push_back({coin() ? std::optional<uint32_t>() : last, below(3), value});
+        }
+        if (coin()) std::ranges::reverse(out.biases);
+        if (!model::canonicalRouter(out, c, "m").ok()) return {};  // too few left
         return out;
     }
 };
