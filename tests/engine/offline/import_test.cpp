@@ -191,7 +191,7 @@ TEST(Import, QuantisesMatricesAndListsWhatDoesNotFit) {
         EXPECT_EQ(report->bytes, file->tensors().totalBytes());
     }
     EXPECT_EQ(run(source, scratch.path(), Format::Q4_K).error().code, Code::BadArgument);
-    EXPECT_EQ(importFormats(), (std::vector<std::string>{"q8_0", "q4_0", "bf16", "f16"}));
+    EXPECT_EQ(importFormats(), (std::vector<std::string>{"q8_0", "q4_0", "bf16", "f16", "f32"}));
 }
 
 TEST(Import, AWeightBeyondF16IsAnErrorAndNotInfinity) {
