@@ -62,8 +62,9 @@ std::string strengthOf(const offline::AdapterInfo& info) {
 void printLayers(const offline::AdapterInfo& info) {
     for (const model::AdapterCounts::Layer& layer : info.counts.layers)
         line(("layer " + std::to_string(layer.layer)).c_str(),
-             std::to_string(layer.matrices) + " matrices, " + std::to_string(layer.experts) +
-                 " of them of routed experts");
+             std::to_string(layer.matrices) + " matrices" +
+                 (layer.experts > 0 ? ", " + std::to_string(layer.experts) + " of them of routed experts"
+                                    : std::string()));
 }
 
 void print(const offline::AdapterInfo& info) {
