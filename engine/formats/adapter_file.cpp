@@ -50,6 +50,8 @@ Result<AdapterFile> openGgufAdapter(const std::string& path) {
     CONCLAVE_TRY(out.alpha, file.number("adapter.lora.alpha", 0));
     if (!std::isfinite(out.alpha))
         return Error{Code::ValueOutOfRange, path, "adapter.lora.alpha", {"not a number", "a finite number"}};
+    CONCLAVE_TRY(out.baseName, file.text("general.base_model.0.name", ""));
+    CONCLAVE_TRY(out.baseFingerprint, file.text(kFingerprintKeyGguf, ""));
     constexpr const char* kTokens = "adapter.alora.invocation_tokens";
     if (!file.has(kTokens)) return out;
     CONCLAVE_TRY(const std::vector<int64_t> tokens, file.integers(kTokens));

@@ -13,6 +13,11 @@ namespace conclave::engine::formats {
 
 inline constexpr size_t kMostInvocationTokens = 4096;
 
+/// Where an adapter keeps the fingerprint of the base that it was made for (model/base_fingerprint.h): a key
+/// of a GGUF file, a field of adapter_config.json.
+inline constexpr const char* kFingerprintKeyGguf = "conclave.base.fingerprint";
+inline constexpr const char* kFingerprintKeyPeft = "conclave_base_fingerprint";
+
 /// A LoRA adapter as it lies on disk: PEFT's folder (adapter_config.json, adapter_model.safetensors) or
 /// llama.cpp's GGUF of the type adapter. Sources: PEFT's src/peft/tuners/lora/config.py and
 /// utils/save_and_load.py, llama.cpp's src/llama-adapter.cpp. Immutable once opened.
@@ -32,6 +37,11 @@ struct AdapterFile {
     std::vector<int32_t> invocationTokens;      ///< aLoRA: the adapter works from their last occurrence on
     std::string peftVersion;                    ///< empty where the file does not say
     std::string architecture;                   ///< GGUF: general.architecture of the base
+    std::string baseName;                       ///< what the file calls its base; empty where it does not say
+    std::string baseFingerprint;                ///< empty where it has none
+    const char* fingerprintKey() const {
+        return kind == Kind::Peft ? kFingerprintKeyPeft : kFingerprintKeyGguf;
+    }
 
     /// What the product of a module's matrices is multiplied with, for a pair of this rank. Errors:
     /// ValueOutOfRange where a pattern asks for another rank, or cannot be understood.

@@ -135,6 +135,8 @@ Result<AdapterFile> openPeftAdapter(const std::string& folder) {
     CONCLAVE_TRY(out.alpha, fields.number("lora_alpha"));
     CONCLAVE_TRY(out.rankStabilised, fields.flag("use_rslora", false));
     CONCLAVE_TRY(out.peftVersion, fields.text("peft_version", ""));
+    CONCLAVE_TRY(out.baseName, fields.text("base_model_name_or_path", ""));
+    CONCLAVE_TRY(out.baseFingerprint, fields.text(kFingerprintKeyPeft, ""));
     CONCLAVE_TRY_VOID(readPatterns(fields, out));
     CONCLAVE_TRY_VOID(readParameters(fields, out));
     CONCLAVE_TRY_VOID(readInvocation(fields, out));

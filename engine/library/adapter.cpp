@@ -6,6 +6,8 @@
 
 #include "engine/library/content_id.h"
 #include "engine/library/names.h"
+#include "engine/library/tokens_fingerprint.h"
+#include "engine/model/base_fingerprint.h"
 #include "engine/platform/paths.h"
 
 namespace conclave::engine::library {
@@ -18,6 +20,26 @@ std::vector<std::string> filesOf(const formats::AdapterFile& file) {
     for (const formats::TensorInfo& tensor : file.tensors.all())
         if (out.empty() || out.back() != tensor.file) out.push_back(tensor.file);
     return out;
+}
+
+/// What does not fit is told apart from what is broken by the name of the base that the file says.
+base::Error withBaseName(base::Error error, const formats::AdapterFile& file, const LoadedModel& base) {
+    const bool unfit = error.code == base::Code::AdapterMismatch || error.code == base::Code::TensorShape;
+    if (unfit && !file.baseName.empty() && !error.args.empty())
+        error.args.back() +=
+            " (it says that it was trained on " + file.baseName + ", and this model is " + base.name + ")";
+    return error;
+}
+
+base::Result<std::shared_ptr<const model::Adapter>> attach(const formats::AdapterFile& file,
+                                                           const LoadedModel& base) {
+    if (!file.baseFingerprint.empty()) {
+        CONCLAVE_TRY_VOID(model::checkFingerprint(file.baseFingerprint, baseFingerprint(base), file.path,
+                                                  file.fingerprintKey()));
+    }
+    auto adapter = model::loadAdapter(file, *base.model);
+    if (!adapter.ok()) return withBaseName(adapter.error(), file, base);
+    return adapter;
 }
 
 }  // namespace
@@ -51,7 +73,7 @@ loadAdapter(const std::string& path, const std::string& name, const LoadedModel&
                      if (progress) progress("hash", done, total);
                  }));
     loaded->contentId = hash.sha256;
-    CONCLAVE_TRY(loaded->adapter, model::loadAdapter(file, *base.model));
+    CONCLAVE_TRY(loaded->adapter, attach(file, base));
     loaded->loadedAtUnix =
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
             .count();

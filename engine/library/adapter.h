@@ -33,7 +33,8 @@ struct AdapterUse {
 std::string keyOf(const std::vector<AdapterUse>& uses);
 
 /// Reads an adapter for `base` from PEFT's folder or a GGUF file. An empty name is made from the path.
-/// Errors: as model::loadAdapter and formats::openAdapter, BadArgument for a name that none can have.
+/// Errors: as model::loadAdapter and formats::openAdapter, AdapterMismatch also where the fingerprint of its
+/// base says another vocabulary, BadArgument for a name that none can have.
 base::Result<std::shared_ptr<const LoadedAdapter>>
 loadAdapter(const std::string& path, const std::string& name, const LoadedModel& base,
             const std::function<void(const std::string& stage, uint64_t done, uint64_t total)>& progress);

@@ -6,6 +6,7 @@
 
 #include "engine/model/adapter_fused.h"
 #include "engine/model/adapter_names.h"
+#include "engine/model/base_fingerprint.h"
 #include "engine/model/model.h"
 
 namespace conclave::engine::model {
@@ -132,6 +133,10 @@ Result<void> place(Adapter& adapter, const AdapterFile& file, const PlannedPair&
 }  // namespace
 
 Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, const Model& model) {
+    if (!file.baseFingerprint.empty()) {
+        CONCLAVE_TRY_VOID(checkFingerprint(file.baseFingerprint, baseFingerprint(model.config), file.path,
+                                           file.fingerprintKey()));
+    }
     CONCLAVE_TRY(const std::vector<PlannedPair> pairs, planPairs(file, model));
     size_t bytes = 0;
     for (const PlannedPair& planned : pairs)
