@@ -122,9 +122,8 @@ void count(const std::vector<PlannedPair>& pairs, const MatrixTable& table, Adap
 
 /// A second pair for the same matrix, which another naming of it would be.
 Result<void> place(Adapter& adapter, const AdapterFile& file, const PlannedPair& planned,
-                   const MatrixTable& table, const FactorPlan& plan, LowRank factor) {
+                   const FactorPlan& plan, const LowRank& factor) {
     std::vector<LowRank>& parts = adapter.factors[static_cast<size_t>(plan.id)];
-    parts.resize(table[plan.id].matrices);
     if (parts[plan.part].a.rows > 0) return Error{Code::DuplicateName, file.path, planned.pair.module, {}};
     parts[plan.part] = factor;
     return {};
@@ -132,21 +131,33 @@ Result<void> place(Adapter& adapter, const AdapterFile& file, const PlannedPair&
 
 }  // namespace
 
-Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, const Model& model) {
+uint64_t Adapter::bytes() const {
+    uint64_t bytes = memory.size() + factors.size() * sizeof(factors[0]);
+    for (const std::vector<LowRank>& parts : factors)
+        bytes += parts.size() * sizeof(LowRank);
+    return bytes;
+}
+
+Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, const Model& model,
+                                                   const ReserveMemory& reserve) {
     if (!file.baseFingerprint.empty()) {
         CONCLAVE_TRY_VOID(checkFingerprint(file.baseFingerprint, baseFingerprint(model.config), file.path,
                                            file.fingerprintKey()));
     }
     CONCLAVE_TRY(const std::vector<PlannedPair> pairs, planPairs(file, model));
+    auto adapter = std::make_shared<Adapter>();
+    adapter->factors.resize(model.matrices.matrices.size());
     size_t bytes = 0;
     for (const PlannedPair& planned : pairs)
-        for (const FactorPlan& plan : planned.factors)
+        for (const FactorPlan& plan : planned.factors) {
+            adapter->factors[static_cast<size_t>(plan.id)].resize(model.matrices[plan.id].matrices);
             bytes +=
                 matrixBytes(planned, plan.rank, plan.inputs) + matrixBytes(planned, plan.rank, plan.outputs);
-
-    auto adapter = std::make_shared<Adapter>();
+        }
+    if (reserve) {
+        CONCLAVE_TRY_VOID(reserve(bytes + adapter->bytes()));
+    }
     CONCLAVE_TRY(adapter->memory, platform::Memory::allocate(bytes, "the adapter"));
-    adapter->factors.resize(model.matrices.matrices.size());
     std::byte* at = adapter->memory.data();
     for (const PlannedPair& planned : pairs) {
         CONCLAVE_TRY(const std::vector<float> a, decoded(file, *planned.pair.a));
@@ -159,7 +170,7 @@ Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, cons
             factor.b = viewOf(format, plan.rank, plan.outputs, at);
             fill(plan.b, plan.b.inA ? a : b, plan.order, plan.rank, plan.outputs, format, at);
             at += matrixBytes(planned, plan.rank, plan.outputs);
-            CONCLAVE_TRY_VOID(place(*adapter, file, planned, model.matrices, plan, factor));
+            CONCLAVE_TRY_VOID(place(*adapter, file, planned, plan, factor));
             adapter->mostRank = std::max(adapter->mostRank, plan.rank);
         }
     }
