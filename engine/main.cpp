@@ -14,6 +14,7 @@
 
 #include "engine/library/library.h"
 #include "engine/platform/file.h"
+#include "engine/platform/memory.h"
 #include "engine/platform/paths.h"
 #include "engine/policy/options.h"
 #include "engine/scheduler/scheduler.h"
@@ -101,6 +102,7 @@ server::ServerOptions serverOptions(const policy::Options& options, const kernel
     using namespace std::chrono;
     server::ServerOptions out;
     out.stopOnSignals = true;
+    out.adapterBytes = options.adapterMemory;
     out.facts.version = CONCLAVE_VERSION;
     out.facts.socketPath =
         options.socket.empty() ? platform::userPaths().runtime + "/engine.sock" : options.socket;
@@ -131,6 +133,16 @@ void printContexts(const library::Library& library, const scheduler::Scheduler& 
                     model->name.c_str(), context, model->model->config.context,
                     static_cast<double>(scheduler.kvBytes()) / (1 << 20));
     }
+}
+
+/// A budget that the machine does not have now is refused, not met in the middle of the work.
+base::Result<void> checkAdapterMemory(uint64_t bytes) {
+    const uint64_t available = platform::availableMemory();
+    if (bytes <= available) return {};
+    return Error{Code::OutOfMemory,
+                 {},
+                 "--adapter-memory",
+                 {bytesText(bytes) + " wanted, " + bytesText(available) + " available"}};
 }
 
 /// What was asked for at the start must be possible with what is loaded at the start.
@@ -175,6 +187,7 @@ base::Result<void> serve(const Arguments& arguments) {
             "expert-cap {}: answers depend on what else is answered at the same time, the same request "
             "and seed may answer differently, and no computed prompt is used again",
             options.expertCap);
+    CONCLAVE_TRY_VOID(checkAdapterMemory(options.adapterMemory));
     CONCLAVE_TRY(const kernels::Kernels* const row, kernels::selectKernels(options.kernels));
     scheduler::SchedulerOptions schedulerOptions;
     schedulerOptions.threads = options.threads;
@@ -193,6 +206,7 @@ base::Result<void> serve(const Arguments& arguments) {
         preloaded = true;
         if (!outcome.ok()) return server->stop();
         printContexts(library, *scheduler);
+        std::printf("adapters: up to %.1f MiB\n", static_cast<double>(server->adapterBytes()) / (1 << 20));
         std::printf("conclaved %s listens on %s (%zu threads, %s kernels)\n", CONCLAVE_VERSION,
                     door.facts.socketPath.c_str(), scheduler->threads(), door.facts.kernels.c_str());
         std::fflush(stdout);

@@ -23,19 +23,24 @@ struct Options {
 int list(const Options& options) {
     const auto engine = findRunningEngine(options.socket);
     if (!engine.ok()) return fail(engine.error());
-    const auto rows = engine->listAdapters();
-    if (!rows.ok()) return fail(rows.error());
+    const auto listing = engine->listAdapters();
+    if (!listing.ok()) return fail(listing.error());
+    const std::vector<protocol::AdapterRow>& rows = listing->rows;
     if (options.json) {
         nlohmann::ordered_json out = nlohmann::ordered_json::array();
-        for (const protocol::AdapterRow& row : *rows)
+        for (const protocol::AdapterRow& row : rows)
             out.push_back(protocol::adapterJson(row));
         std::puts(out.dump(2).c_str());
         return 0;
     }
-    if (rows->empty()) std::puts("no adapter is loaded; requests that name an installed one load it");
-    for (const protocol::AdapterRow& row : *rows)
+    if (rows.empty()) std::puts("no adapter is loaded; requests that name an installed one load it");
+    for (const protocol::AdapterRow& row : rows) {
+        const std::string memory = row.loaded ? readableBytes(row.bytes) : "made room for others";
         std::printf("%u  %s:%s  %u matrices, rank %u, %s  %s\n", row.id, row.model.c_str(), row.name.c_str(),
-                    row.matrices, row.rank, readableBytes(row.bytes).c_str(), row.path.c_str());
+                    row.matrices, row.rank, memory.c_str(), row.path.c_str());
+    }
+    std::printf("memory: %s of %s\n", readableBytes(listing->bytes).c_str(),
+                readableBytes(listing->budget).c_str());
     return 0;
 }
 

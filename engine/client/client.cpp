@@ -115,7 +115,9 @@ base::Result<protocol::EngineInfo> Engine::info() const {
 
 base::Result<std::vector<protocol::ModelRow>> Engine::listModels() const {
     CONCLAVE_TRY(const std::string body, ask("GET", "/v1/models"));
-    return protocol::readModelList(body);
+    CONCLAVE_TRY(std::vector<protocol::ModelRow> rows, protocol::readModelList(body));
+    std::erase_if(rows, [](const protocol::ModelRow& row) { return !row.parent.empty(); });
+    return rows;
 }
 
 base::Result<std::vector<protocol::SequenceRow>> Engine::sequences() const {
@@ -149,7 +151,7 @@ base::Result<protocol::LoadReady> Engine::loadModel(const protocol::LoadRequest&
     return load("/conclave/v1/models", protocol::toJson(request), progress, cancel);
 }
 
-base::Result<std::vector<protocol::AdapterRow>> Engine::listAdapters() const {
+base::Result<protocol::AdapterListing> Engine::listAdapters() const {
     CONCLAVE_TRY(const std::string body, ask("GET", "/conclave/v1/adapters"));
     return protocol::readAdapterList(body);
 }

@@ -64,6 +64,7 @@ class Engine {
     // --- the endpoints ---
 
     base::Result<protocol::EngineInfo> info() const;
+    /// Models alone; their adapters, which requests can name as well, are left out.
     base::Result<std::vector<protocol::ModelRow>> listModels() const;
     base::Result<std::vector<protocol::SequenceRow>> sequences() const;
 
@@ -75,7 +76,7 @@ class Engine {
                                                 const Cancellation* cancel = nullptr) const;
     base::Result<void> unloadModel(const std::string& name) const;
 
-    base::Result<std::vector<protocol::AdapterRow>> listAdapters() const;
+    base::Result<protocol::AdapterListing> listAdapters() const;
     /// As loadModel().
     base::Result<protocol::LoadReady> loadAdapter(const protocol::AdapterLoad& request,
                                                   const OnProgress& progress = {},

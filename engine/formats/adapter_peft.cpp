@@ -1,7 +1,10 @@
 #include "engine/formats/adapter_peft.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "engine/formats/hf_folder.h"
 #include "engine/formats/json_fields.h"
@@ -37,6 +40,39 @@ constexpr Foreign kForeign[] = {
     {"loftq_config", "save it with path_initial_model_for_weight_conversion"},
 };
 
+/// Fields that are read, and those that only say how an adapter was trained or is handled elsewhere.
+constexpr std::string_view kKnown[] = {"alora_invocation_tokens",
+                                       "alpha_pattern",
+                                       "auto_mapping",
+                                       "base_model_name_or_path",
+                                       "bias",
+                                       "ensure_weight_tying",
+                                       "eva_config",
+                                       "exclude_modules",
+                                       "inference_mode",
+                                       "init_lora_weights",
+                                       "layers_pattern",
+                                       "layers_to_transform",
+                                       "lora_alpha",
+                                       "lora_dropout",
+                                       "lora_dtype",
+                                       "lorap_emb_lr",
+                                       "lorap_lr_ratio",
+                                       "megatron_config",
+                                       "megatron_core",
+                                       "peft_type",
+                                       "peft_version",
+                                       "qalora_group_size",
+                                       "r",
+                                       "rank_pattern",
+                                       "revision",
+                                       "runtime_config",
+                                       "target_modules",
+                                       "target_parameters",
+                                       "task_type",
+                                       "use_rslora",
+                                       kFingerprintKeyPeft};
+
 bool isNothing(const json& value) {
     return value.is_null() || (value.is_boolean() && !value.get<bool>()) ||
            ((value.is_array() || value.is_object()) && value.empty());
@@ -48,6 +84,12 @@ Result<void> refuseForeign(const JsonFields& fields, const json& config) {
         if (!isNothing(config[foreign.field]))
             return fields.unsupported(foreign.field, config[foreign.field].dump(), foreign.help);
     }
+    for (const auto& [field, value] : config.items())
+        if (!isNothing(value) && std::ranges::find(kKnown, field) == std::end(kKnown))
+            return fields.unsupported(
+                field.c_str(), value.dump(),
+                "the field is not known here; take it out of the file if it changes nothing that the "
+                "adapter computes");
     CONCLAVE_TRY(const std::string bias, fields.text("bias", "none"));
     if (bias != "none")
         return fields.unsupported("bias", bias, "train it with bias \"none\", or merge it with PEFT");

@@ -7,7 +7,8 @@
 
 namespace conclave::engine::formats {
 
-/// openAdapter for PEFT's folders.
+/// openAdapter for PEFT's folders. Fields of adapter_config.json that are not known and say something are
+/// UnsupportedOption too.
 base::Result<AdapterFile> openPeftAdapter(const std::string& folder);
 
 }  // namespace conclave::engine::formats

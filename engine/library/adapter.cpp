@@ -1,9 +1,9 @@
 #include "engine/library/adapter.h"
 
 #include <bit>
-#include <chrono>
 #include <cstdio>
-#include <future>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "engine/library/content_id.h"
@@ -15,33 +15,16 @@
 namespace conclave::engine::library {
 namespace {
 
-/// The files that make an adapter what it is.
-std::vector<std::string> filesOf(const formats::AdapterFile& file) {
-    std::vector<std::string> out;
-    if (file.kind == formats::AdapterFile::Kind::Peft) out.push_back(file.path + "/adapter_config.json");
-    for (const formats::TensorInfo& tensor : file.tensors.all())
-        if (out.empty() || out.back() != tensor.file) out.push_back(tensor.file);
-    return out;
-}
-
 /// What does not fit is told apart from what is broken by the name of the base that the file says.
 base::Error withBaseName(base::Error error, const formats::AdapterFile& file, const LoadedModel& base) {
-    const bool unfit = error.code == base::Code::AdapterMismatch || error.code == base::Code::TensorShape;
-    if (unfit && !file.baseName.empty() && !error.args.empty())
+    const bool shape = error.code == base::Code::TensorShape;
+    if ((!shape && error.code != base::Code::AdapterMismatch) || error.args.empty()) return error;
+    if (!file.baseName.empty())
         error.args.back() +=
             " (it says that it was trained on " + file.baseName + ", and this model is " + base.name + ")";
+    else if (shape)
+        error.args.back() += "; it was probably trained on another model than " + base.name;
     return error;
-}
-
-base::Result<std::shared_ptr<const model::Adapter>> attach(const formats::AdapterFile& file,
-                                                           const LoadedModel& base) {
-    if (!file.baseFingerprint.empty()) {
-        CONCLAVE_TRY_VOID(model::checkFingerprint(file.baseFingerprint, baseFingerprint(base), file.path,
-                                                  file.fingerprintKey()));
-    }
-    auto adapter = model::loadAdapter(file, *base.model);
-    if (!adapter.ok()) return withBaseName(adapter.error(), file, base);
-    return adapter;
 }
 
 }  // namespace
@@ -57,32 +40,71 @@ std::string keyOf(const std::vector<AdapterUse>& uses) {
     return key;
 }
 
-base::Result<std::shared_ptr<const LoadedAdapter>>
-loadAdapter(const std::string& path, const std::string& name, const LoadedModel& base,
-            const std::function<void(const std::string& stage, uint64_t done, uint64_t total)>& progress) {
-    auto loaded = std::make_shared<LoadedAdapter>();
-    loaded->name = name.empty() ? nameFromPath(path) : name;
-    if (!isModelName(loaded->name))
+std::vector<std::string> adapterFiles(const std::string& path) {
+    if (platform::pathKind(path) != platform::PathKind::Folder) return {path};
+    return {path + "/adapter_config.json", path + "/adapter_model.safetensors"};
+}
+
+base::Result<std::string> adapterContentId(const std::string& path, const Library::Progress& progress) {
+    // Small files are hashed sooner than what is remembered of others is read and written.
+    constexpr uintmax_t kWorthRemembering = uintmax_t{8} << 20;
+    uintmax_t bytes = 0;
+    std::error_code failed;  // what is not there, hashing says
+    for (const std::string& file : adapterFiles(path))
+        if (const uintmax_t size = std::filesystem::file_size(file, failed); !failed) bytes += size;
+    const std::string cache = bytes < kWorthRemembering ? std::string() : platform::userPaths().cache;
+    CONCLAVE_TRY(const ContentHash hash,
+                 hashContent(adapterFiles(path), cache, [&](uint64_t done, uint64_t total) {
+                     if (progress) progress("hash", done, total);
+                 }));
+    return hash.sha256;
+}
+
+std::future<base::Result<std::string>> hashBeside(const std::string& path,
+                                                  const Library::Progress& progress) {
+    return std::async(std::launch::async, [path, progress] { return adapterContentId(path, progress); });
+}
+
+base::Result<formats::AdapterFile> openFor(const LoadedModel& base, const std::string& path) {
+    CONCLAVE_TRY(formats::AdapterFile file, formats::openAdapter(path));
+    if (!file.baseFingerprint.empty()) {
+        CONCLAVE_TRY_VOID(model::checkFingerprint(file.baseFingerprint, baseFingerprint(base), file.path,
+                                                  file.fingerprintKey()));
+    }
+    return file;
+}
+
+base::Result<std::shared_ptr<const model::Adapter>>
+readFactors(const formats::AdapterFile& file, const LoadedModel& base, const model::ReserveMemory& reserve) {
+    auto adapter = model::loadAdapter(file, *base.model, reserve);
+    if (!adapter.ok()) return withBaseName(adapter.error(), file, base);
+    return adapter;
+}
+
+base::Result<std::string> adapterName(const std::string& path, const std::string& name) {
+    std::string out = name.empty() ? nameFromPath(path) : name;
+    if (!isModelName(out))
         return base::Error{base::Code::BadArgument,
                            {},
                            "name",
-                           {"no adapter can be called \"" + loaded->name + "\"; choose another"}};
+                           {"no adapter can be called \"" + out + "\"; choose another"}};
+    return out;
+}
+
+base::Result<std::shared_ptr<const LoadedAdapter>> loadAdapter(const std::string& path,
+                                                               const std::string& name,
+                                                               const LoadedModel& base,
+                                                               const Library::Progress& progress) {
+    auto loaded = std::make_shared<LoadedAdapter>();
+    CONCLAVE_TRY(loaded->name, adapterName(path, name));
     loaded->path = path;
     loaded->base = base.model;
-    CONCLAVE_TRY(const formats::AdapterFile file, formats::openAdapter(path));
-    // Side by side: each is about as fast as the other, and what an adapter's first use waits for.
-    auto hashing = std::async(std::launch::async, [&] {
-        return hashContent(filesOf(file), platform::userPaths().cache, [&](uint64_t done, uint64_t total) {
-            if (progress) progress("hash", done, total);
-        });
-    });
-    auto attached = attach(file, base);
-    CONCLAVE_TRY(const ContentHash hash, hashing.get());
-    CONCLAVE_TRY(loaded->adapter, std::move(attached));
-    loaded->contentId = hash.sha256;
-    loaded->loadedAtUnix =
-        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-            .count();
+    CONCLAVE_TRY(const formats::AdapterFile file, openFor(base, path));
+    auto hashing = hashBeside(path, progress);
+    auto factors = readFactors(file, base, {});
+    CONCLAVE_TRY(loaded->contentId, hashing.get());
+    CONCLAVE_TRY(loaded->adapter, std::move(factors));
+    loaded->facts = std::make_shared<const AdapterFacts>(factsOf(file, *loaded->adapter));
     return std::shared_ptr<const LoadedAdapter>(std::move(loaded));
 }
 

@@ -94,6 +94,23 @@ std::string hashOfLines(std::vector<std::string> lines) {
     return hash.hex();
 }
 
+struct Identities {
+    std::string hash;
+    bool settled = true;  ///< every one of them
+};
+
+Result<Identities> identitiesOf(const std::vector<std::string>& files) {
+    Identities out;
+    std::vector<std::string> lines;
+    for (const std::string& file : files) {
+        CONCLAVE_TRY(const FileIdentity identity, identify(file));
+        lines.push_back(identity.key + " " + identity.name + "\n");
+        out.settled &= identity.settled;
+    }
+    out.hash = hashOfLines(std::move(lines));
+    return out;
+}
+
 /// The remembered hashes; an empty object where there are none or the file is damaged.
 nlohmann::json readCache(const std::string& path) {
     const auto text = platform::readTextFile(path);
@@ -114,7 +131,8 @@ Result<ContentHash> hashContent(const std::vector<std::string>& files, const std
         identities.push_back(std::move(identity));
     }
     const std::string cachePath = cacheFolder + "/file-hashes.json";
-    nlohmann::json cache = readCache(cachePath);
+    const bool remembers = !cacheFolder.empty();
+    nlohmann::json cache = remembers ? readCache(cachePath) : nlohmann::json::object();
     bool learned = false;
     std::vector<std::string> lines;
     for (const FileIdentity& file : identities) {
@@ -128,7 +146,7 @@ Result<ContentHash> hashContent(const std::vector<std::string>& files, const std
                              done += bytes;
                              if (progress) progress(std::min(done, total), total);
                          }));
-            if (file.settled) {
+            if (file.settled && remembers) {
                 cache[file.key] = sha256;
                 learned = true;
             }
@@ -147,12 +165,13 @@ Result<ContentHash> hashContent(const std::vector<std::string>& files, const std
 }
 
 Result<std::string> hashOfIdentities(const std::vector<std::string>& files) {
-    std::vector<std::string> lines;
-    for (const std::string& file : files) {
-        CONCLAVE_TRY(const FileIdentity identity, identify(file));
-        lines.push_back(identity.key + " " + identity.name + "\n");
-    }
-    return hashOfLines(std::move(lines));
+    CONCLAVE_TRY(const Identities identities, identitiesOf(files));
+    return identities.hash;
+}
+
+Result<std::string> settledIdentity(const std::vector<std::string>& files) {
+    CONCLAVE_TRY(const Identities identities, identitiesOf(files));
+    return identities.settled ? identities.hash : std::string();
 }
 
 std::string hashOfText(const std::string& text) {

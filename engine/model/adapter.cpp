@@ -85,9 +85,8 @@ void count(const std::vector<PlannedPair>& pairs, const MatrixTable& table, Adap
 
 /// A second pair for the same matrix, which another naming of it would be.
 Result<void> place(Adapter& adapter, const AdapterFile& file, const PlannedPair& planned,
-                   const MatrixTable& table, const FactorPlan& plan, LowRank factor) {
+                   const FactorPlan& plan, const LowRank& factor) {
     std::vector<LowRank>& parts = adapter.factors[static_cast<size_t>(plan.id)];
-    parts.resize(table[plan.id].matrices);
     if (parts[plan.part].a.rows > 0) return Error{Code::DuplicateName, file.path, planned.pair.module, {}};
     parts[plan.part] = factor;
     return {};
@@ -95,12 +94,21 @@ Result<void> place(Adapter& adapter, const AdapterFile& file, const PlannedPair&
 
 }  // namespace
 
-Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, const Model& model) {
-    return loadAdapter(file, model.config, model.matrices);
+uint64_t Adapter::bytes() const {
+    uint64_t bytes = memory.size() + factors.size() * sizeof(factors[0]);
+    for (const std::vector<LowRank>& parts : factors)
+        bytes += parts.size() * sizeof(LowRank);
+    return bytes;
+}
+
+Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, const Model& model,
+                                                   const ReserveMemory& reserve) {
+    return loadAdapter(file, model.config, model.matrices, reserve);
 }
 
 Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, const ModelConfig& config,
-                                                   const MatrixTable& matrices) {
+                                                   const MatrixTable& matrices,
+                                                   const ReserveMemory& reserve) {
     if (!file.baseFingerprint.empty()) {
         CONCLAVE_TRY_VOID(checkFingerprint(file.baseFingerprint, baseFingerprint(config), file.path,
                                            file.fingerprintKey()));
@@ -108,8 +116,14 @@ Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, cons
     size_t bytes = 0;
     CONCLAVE_TRY(const std::vector<PlannedPair> pairs, planPairs(file, config, matrices, bytes));
     auto adapter = std::make_shared<Adapter>();
-    CONCLAVE_TRY(adapter->memory, platform::Memory::allocate(bytes, "the adapter"));
     adapter->factors.resize(matrices.matrices.size());
+    for (const PlannedPair& planned : pairs)
+        for (const PlacedPlan& placed : planned.factors)
+            adapter->factors[static_cast<size_t>(placed.plan.id)].resize(matrices[placed.plan.id].matrices);
+    if (reserve) {
+        CONCLAVE_TRY_VOID(reserve(bytes + adapter->bytes()));
+    }
+    CONCLAVE_TRY(adapter->memory, platform::Memory::allocate(bytes, "the adapter"));
     std::byte* memory = adapter->memory.data();
     for (const PlannedPair& planned : pairs) {
         CONCLAVE_TRY(const AdapterValues a, AdapterValues::of(*planned.pair.a, file.path));
@@ -120,7 +134,7 @@ Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, cons
                 put(plan.a.inA ? a : b, plan.a, placed.a, {}, plan.rank, plan.inputs, memory),
                 put(plan.b.inA ? a : b, plan.b, placed.b, plan.order, plan.rank, plan.outputs, memory),
                 planned.scale};
-            CONCLAVE_TRY_VOID(place(*adapter, file, planned, matrices, plan, factor));
+            CONCLAVE_TRY_VOID(place(*adapter, file, planned, plan, factor));
             adapter->mostRank = std::max(adapter->mostRank, plan.rank);
         }
     }

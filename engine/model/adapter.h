@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,6 +44,9 @@ struct Adapter {
     uint32_t mostRank = 0;
     platform::Memory memory;
 
+    /// What it takes in memory: its factors and the tables that find them.
+    uint64_t bytes() const;
+
     /// What it adds to matrix `part` behind `id`; null where it adds nothing.
     const LowRank* find(MatrixId id, uint32_t part) const {
         const auto index = static_cast<size_t>(id);
@@ -59,15 +63,20 @@ struct AdapterRows {
     uint32_t firstRow = 0, rows = 0;
 };
 
+/// Asked for an adapter's bytes() before they are taken; an error refuses them. May be empty.
+using ReserveMemory = std::function<base::Result<void>(uint64_t bytes)>;
+
 /// Resolves every tensor of `file` to a matrix of `model`: PEFT's names, single experts and its fused forms,
 /// and GGUF's, over bases of either kind, with the rows of Q and K in the order of the base and the factors
 /// of kv_b in its two halves. A tensor that finds no place is an error, never left out. Errors:
 /// AdapterMismatch, UnsupportedOption, MissingTensor (half of a pair), TensorShape, TensorFormat,
-/// ValueOutOfRange (ranks, values that are not finite), OutOfMemory.
-base::Result<std::shared_ptr<const Adapter>> loadAdapter(const formats::AdapterFile& file,
-                                                         const Model& model);
+/// ValueOutOfRange (ranks, values that are not finite), OutOfMemory, and what `reserve` says.
+base::Result<std::shared_ptr<const Adapter>> loadAdapter(const formats::AdapterFile& file, const Model& model,
+                                                         const ReserveMemory& reserve = {});
 /// The same for a model whose weights are not needed.
-base::Result<std::shared_ptr<const Adapter>>
-loadAdapter(const formats::AdapterFile& file, const ModelConfig& config, const MatrixTable& matrices);
+base::Result<std::shared_ptr<const Adapter>> loadAdapter(const formats::AdapterFile& file,
+                                                         const ModelConfig& config,
+                                                         const MatrixTable& matrices,
+                                                         const ReserveMemory& reserve = {});
 
 }  // namespace conclave::engine::model

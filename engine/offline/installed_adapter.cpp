@@ -1,6 +1,6 @@
 #include "engine/offline/installed_adapter.h"
 
-#include "engine/library/adapter_shelf.h"
+#include "engine/library/adapter_places.h"
 #include "engine/platform/file.h"
 
 namespace conclave::engine::offline {
@@ -8,7 +8,7 @@ namespace conclave::engine::offline {
 base::Result<std::string> adapterPath(const std::string& argument, const std::string& modelPath) {
     if (argument.find('/') != std::string::npos) return argument;
     std::string known;
-    for (const library::AdapterShelf::Installed& adapter : library::AdapterShelf::installedFor(modelPath)) {
+    for (const library::InstalledAdapter& adapter : library::installedAdapters(modelPath)) {
         if (adapter.name == argument) return adapter.path;
         known += (known.empty() ? "" : ", ") + adapter.name;
     }

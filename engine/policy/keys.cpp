@@ -129,6 +129,12 @@ constexpr KeyRow kRows[] = {
       "Memory for computed positions (2GiB); 0 = a quarter of what is free, at most four full contexts",
       true},
      [](Options& o, const Value& v) { return setBytes(o.kvMemory, v); }},
+    {{"adapter-memory", "BYTES",
+      "Memory for adapters (1GiB); those used longest ago make room for others; 0 = a quarter of what is "
+      "free "
+      "at the start",
+      true},
+     [](Options& o, const Value& v) { return setBytes(o.adapterMemory, v); }},
     {{"context", "TOKENS", "Most tokens of a request, prompt and answer together; 0 = the model's own", true},
      [](Options& o, const Value& v) { return setCount(o.context, v, std::numeric_limits<int32_t>::max()); }},
     {{"expert-cap", "FACTOR",

@@ -21,6 +21,7 @@ struct Options {
     Activations activations = Activations::Auto;  ///< activations: auto f32 bf16 int8 int8x2
     Kv kv = Kv::F16;                              ///< kv: f32 f16
     uint64_t kvMemory = 0;                        ///< kv-memory, bytes; 0 = the engine chooses
+    uint64_t adapterMemory = 0;                   ///< adapter-memory, bytes; 0 = the engine chooses
     uint32_t context = 0;                         ///< context, tokens; 0 = the model's own
     float expertCap = 0;                          ///< expert-cap; 0 = none, else at least 1
     std::string socket;                           ///< socket; empty = the user's own

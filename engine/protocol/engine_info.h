@@ -29,8 +29,9 @@ struct EngineInfo {
     std::string socket;
     uint64_t threads = 0;
     std::string kernels, activations, kv;
-    uint64_t kvBytes = 0;      ///< budget of pages now; 0 before a model has been loaded
-    std::string defaultModel;  ///< models.chat; may be empty
+    uint64_t adapterBytes = 0;  ///< budget of adapters
+    uint64_t kvBytes = 0;       ///< budget of pages now; 0 before a model has been loaded
+    std::string defaultModel;   ///< models.chat; may be empty
     std::vector<LoadedRow> models;
     uint64_t requests = 0;  ///< being answered now, of all owners
     struct Limits {

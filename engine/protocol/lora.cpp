@@ -93,20 +93,41 @@ Json adapterJson(const AdapterRow& row) {
             {"rank", row.rank},
             {"bytes", row.bytes},
             {"invoked", row.invoked},
+            {"loaded", row.loaded},
+            {"users", row.users},
+            {"loaded_at", row.loadedAtUnix},
+            {"last_used", row.lastUsedUnix},
             {"layers", std::move(layers)}};
 }
 
-std::string adapterList(const std::vector<AdapterRow>& rows) {
+std::string adapterList(const AdapterListing& listing) {
     Json data = Json::array();
-    for (const AdapterRow& row : rows)
+    for (const AdapterRow& row : listing.rows)
         data.push_back(adapterJson(row));
-    return dump(Json{{"object", "list"}, {"data", std::move(data)}});
+    return dump(Json{{"object", "list"},
+                     {"data", std::move(data)},
+                     {"memory", {{"used", listing.bytes}, {"budget", listing.budget}}}});
 }
 
-base::Result<std::vector<AdapterRow>> readAdapterList(std::string_view body) {
+std::string adapterDetails(const AdapterDetails& details) {
+    Json out = adapterJson(details.row);
+    out["object"] = "adapter";
+    out["format"] = details.format;
+    out["trained_on"] = details.trainedOn.empty() ? Json(nullptr) : Json(details.trainedOn);
+    out["alpha"] = details.alpha == 0 ? Json(nullptr) : Json(details.alpha);
+    out["rslora"] = details.rankStabilised;
+    out["ranks"] = details.ranks;
+    out["targets"] = details.targets;
+    out["invocation_tokens"] = Json::array();
+    for (const base::TokenId token : details.invocation)
+        out["invocation_tokens"].push_back(base::toInt(token));
+    return dump(out);
+}
+
+base::Result<AdapterListing> readAdapterList(std::string_view body) {
     CONCLAVE_TRY(const Json json, parseBody(body));
     Fields fields(json);
-    std::vector<AdapterRow> rows;
+    AdapterListing out;
     const Json* data = fields.array("data");
     if (data == nullptr) return Error{Code::EngineProtocol, {}, {}, {"a list of adapters without data"}};
     constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
@@ -127,9 +148,17 @@ base::Result<std::vector<AdapterRow>> readAdapterList(std::string_view body) {
         row.rank = count("rank");
         row.bytes = static_cast<uint64_t>(inner.integer("bytes", 0, kMost).value_or(0));
         row.invoked = inner.boolean("invoked").value_or(false);
-        rows.push_back(std::move(row));
+        row.loaded = inner.boolean("loaded").value_or(true);
+        row.users = count("users");
+        row.lastUsedUnix = inner.integer("last_used", 0, kMost).value_or(0);
+        out.rows.push_back(std::move(row));
     }
-    return rows;
+    if (const Json* memory = fields.object("memory")) {
+        Fields inner(*memory);
+        out.bytes = static_cast<uint64_t>(inner.integer("used", 0, kMost).value_or(0));
+        out.budget = static_cast<uint64_t>(inner.integer("budget", 0, kMost).value_or(0));
+    }
+    return out;
 }
 
 base::Result<AdapterLoad> readAdapterLoad(std::string_view body) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/ids.h"
 #include "engine/protocol/fields.h"
 
 namespace conclave::engine::protocol {
@@ -32,18 +33,41 @@ struct AdapterRow {
     double scale = 0;  ///< the caller's default
     std::string contentId;
     uint32_t pairs = 0, matrices = 0, rank = 0;
-    uint64_t bytes = 0;  ///< in memory
+    uint64_t bytes = 0;  ///< in memory; 0 where it is not loaded
     bool invoked = false;
+    bool loaded = true;  ///< false: it made room for others, and the next request that names it loads it
+    uint32_t users = 0;  ///< requests that hold it
+    int64_t loadedAtUnix = 0, lastUsedUnix = 0;
     struct Layer {
         uint32_t layer = 0, matrices = 0, experts = 0;
     };
     std::vector<Layer> layers;
 };
+
+/// GET /conclave/v1/adapters/{name}: the row and what its file says.
+struct AdapterDetails {
+    AdapterRow row;
+    std::string format;     ///< "peft", "gguf"
+    std::string trainedOn;  ///< what the file calls its base; may be empty
+    double alpha = 0;
+    bool rankStabilised = false;
+    std::vector<uint32_t> ranks;
+    std::vector<std::string> targets;
+    std::vector<base::TokenId> invocation;
+};
+
+/// All of them, and the memory that they take of what they may.
+struct AdapterListing {
+    std::vector<AdapterRow> rows;
+    uint64_t bytes = 0, budget = 0;
+};
+
 /// llama-server's list: id, path, scale; and name and model.
 std::string loraList(const std::vector<AdapterRow>& rows);
-std::string adapterList(const std::vector<AdapterRow>& rows);
+std::string adapterList(const AdapterListing& listing);
 Json adapterJson(const AdapterRow& row);
-base::Result<std::vector<AdapterRow>> readAdapterList(std::string_view body);
+std::string adapterDetails(const AdapterDetails& details);
+base::Result<AdapterListing> readAdapterList(std::string_view body);
 
 /// POST /conclave/v1/adapters: a path (absolute) or an installed name, for a model. Its answer has the events
 /// of models.h.

@@ -16,12 +16,14 @@ Error unexpected(const std::string& what) {
     return {Code::EngineProtocol, {}, {}, {what}};
 }
 
-/// The schema of OpenAI, and what only we know under a name of our own.
+/// The schema of OpenAI, root and parent as vLLM has them, and what only we know under a name of our own.
 Json rowJson(const ModelRow& row) {
     return {{"id", row.id},
             {"object", "model"},
             {"created", row.createdUnix},
             {"owned_by", "conclave"},
+            {"root", row.path},
+            {"parent", row.parent.empty() ? Json(nullptr) : Json(row.parent)},
             {"conclave", {{"loaded", row.loaded}, {"path", row.path}, {"bytes", row.bytes}}}};
 }
 
@@ -50,6 +52,7 @@ base::Result<std::vector<ModelRow>> readModelList(std::string_view body) {
         ModelRow row;
         row.id = outer.text("id").value_or("");
         row.createdUnix = outer.integer("created", 0, std::numeric_limits<int64_t>::max()).value_or(0);
+        row.parent = outer.text("parent").value_or("");
         if (const Json* own = outer.object("conclave")) {
             Fields inner(*own);
             row.loaded = inner.boolean("loaded").value_or(false);

@@ -12,13 +12,14 @@
 
 namespace conclave::engine::protocol {
 
-/// One model of GET /v1/models.
+/// One model of GET /v1/models, or an adapter of one: everything that a request's field `model` may say.
 struct ModelRow {
     std::string id;
     int64_t createdUnix = 0;
     bool loaded = false;
     std::string path;
     uint64_t bytes = 0;
+    std::string parent{};  ///< an adapter's model; empty for a model
 };
 
 std::string modelList(const std::vector<ModelRow>& rows);

@@ -38,6 +38,7 @@ void engineInfo(Context& context, const Request&, const Reply& reply) {
     info.kernels = facts.kernels;
     info.activations = facts.activations;
     info.kv = facts.kv;
+    info.adapterBytes = context.adapters.stats().budget;
     info.kvBytes = context.scheduler.kvBytes();
     info.defaultModel = facts.defaultModel;
     for (const library::ModelEntry& entry : context.library.list())

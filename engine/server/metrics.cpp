@@ -104,6 +104,17 @@ void writeScheduler(MetricsText& out, const scheduler::Scheduler& scheduler) {
     out.histogram({}, step.bounds, step.counts, step.sum);
 }
 
+void writeAdapters(MetricsText& out, const library::AdapterShelf& adapters) {
+    const library::AdapterShelf::Stats stats = adapters.stats();
+    out.single("conclave_adapter_bytes", Type::Gauge, "Bytes of adapters in memory.", stats.bytes);
+    out.single("conclave_adapter_budget_bytes", Type::Gauge, "Bytes of adapters that there may be.",
+               stats.budget);
+    out.single("conclave_adapter_loads_total", Type::Counter, "Adapters that were read from their files.",
+               stats.loads);
+    out.single("conclave_adapter_evictions_total", Type::Counter, "Adapters that made room for others.",
+               stats.evictions);
+}
+
 void writeProcess(MetricsText& out, const Facts& facts) {
     const platform::ProcessUse use = platform::processUse();
     out.single("process_resident_memory_bytes", Type::Gauge, "Resident memory.", use.residentBytes);
@@ -120,6 +131,7 @@ void metrics(Context& context, const Request&, const Reply& reply) {
     writeDoor(out, context);
     writeModels(out, context);
     writeScheduler(out, context.scheduler);
+    writeAdapters(out, context.adapters);
     writeProcess(out, context.facts);
     reply.onStrand(
         [text = out.text()](Exchange& exchange) { exchange.whole(200, text, protocol::kMetricsType); });

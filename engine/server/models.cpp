@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "engine/server/adapter_names.h"
 #include "engine/server/progress_writer.h"
 #include "engine/server/routes.h"
 
@@ -69,6 +70,8 @@ void listModels(Context& context, const Request&, const Reply& reply) {
     std::vector<protocol::ModelRow> rows;
     for (const library::ModelEntry& entry : context.library.list())
         rows.push_back(rowOf(entry));
+    for (protocol::ModelRow& adapter : adaptersAsModels(context))
+        rows.push_back(std::move(adapter));
     reply.ok(protocol::modelList(rows));
 }
 
@@ -77,8 +80,11 @@ void oneModel(Context& context, const Request& request, const Reply& reply) {
     const auto found =
         std::find_if(entries.begin(), entries.end(),
                      [&request](const library::ModelEntry& entry) { return entry.name == request.argument; });
-    if (found == entries.end()) return reply.fail(unknownModel(request.argument, entries));
-    reply.ok(protocol::modelObject(rowOf(*found)));
+    if (found != entries.end()) return reply.ok(protocol::modelObject(rowOf(*found)));
+    for (const protocol::ModelRow& adapter : adaptersAsModels(context))
+        if (request.argument == adapter.id || request.argument == adapter.parent + ":" + adapter.id)
+            return reply.ok(protocol::modelObject(adapter));
+    reply.fail(unknownModel(request.argument, entries));
 }
 
 void loadModel(Context& context, const Request& request, const Reply& reply) {
@@ -90,6 +96,7 @@ void loadModel(Context& context, const Request& request, const Reply& reply) {
 void unloadModel(Context& context, const Request& request, const Reply& reply) {
     const auto unloaded = context.library.unload(request.argument);
     if (!unloaded.ok()) return reply.fail(unloaded.error());
+    context.adapters.dropWithoutModel();
     reply.ok(protocol::modelUnloaded(request.argument));
 }
 

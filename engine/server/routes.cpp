@@ -40,6 +40,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/lora-adapters", Who::Anyone, Where::Worker, listLora},
     {"POST", "/lora-adapters", Who::Anyone, Where::Worker, setLora},
     {"GET", "/conclave/v1/adapters", Who::Anyone, Where::Worker, listAdapters},
+    {"GET", "/conclave/v1/adapters/", Who::Anyone, Where::Worker, oneAdapter},
     {"POST", "/conclave/v1/adapters", Who::EngineOwner, Where::Worker, loadAdapter},
     {"DELETE", "/conclave/v1/adapters/", Who::EngineOwner, Where::Worker, unloadAdapter},
     {"POST", "/conclave/v1/shutdown", Who::EngineOwner, Where::Here, shutDown},

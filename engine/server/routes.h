@@ -31,8 +31,8 @@ struct Request {
 
 /// What handlers work with. Outlives every handler.
 struct Context {
-    Context(const Facts& f, library::Library& l, scheduler::Scheduler& s)
-        : facts(f), library(l), adapters(l), scheduler(s) {}
+    Context(const Facts& f, library::Library& l, scheduler::Scheduler& s, uint64_t adapterBytes)
+        : facts(f), library(l), adapters(l, {adapterBytes, {}}), scheduler(s) {}
 
     const Facts& facts;
     library::Library& library;
@@ -65,7 +65,7 @@ using WithModel = std::function<void(const std::shared_ptr<const library::Loaded
 void withModel(Context& context, const std::string& name, const Reply& reply, WithModel then);
 
 /// The same for what an answer needs: the model, and the adapters that the request asks for by its fields
-/// `model` and `lora`, or the caller's default; those that are only installed are loaded first.
+/// `model` and `lora`, or the caller's default; those that are not in memory are loaded first.
 using WithAdapters = std::function<void(const std::shared_ptr<const library::LoadedModel>& model,
                                         std::vector<library::AdapterUse> adapters)>;
 struct AdapterWish {
@@ -90,6 +90,7 @@ void unloadModel(Context& context, const Request& request, const Reply& reply);
 void listLora(Context& context, const Request& request, const Reply& reply);
 void setLora(Context& context, const Request& request, const Reply& reply);
 void listAdapters(Context& context, const Request& request, const Reply& reply);
+void oneAdapter(Context& context, const Request& request, const Reply& reply);
 void loadAdapter(Context& context, const Request& request, const Reply& reply);
 void unloadAdapter(Context& context, const Request& request, const Reply& reply);
 void engineInfo(Context& context, const Request& request, const Reply& reply);

@@ -39,8 +39,8 @@ constexpr std::chrono::milliseconds kPollPause{1};
 struct Server::State {
     State(ServerOptions given, ListeningSocket claimed, library::Library& library,
           scheduler::Scheduler& scheduler)
-        : options(std::move(given)), context(options.facts, library, scheduler), socket(std::move(claimed)),
-          acceptor(io), pause(io), drain(io), signals(io) {}
+        : options(std::move(given)), context(options.facts, library, scheduler, options.adapterBytes),
+          socket(std::move(claimed)), acceptor(io), pause(io), drain(io), signals(io) {}
 
     void accept();
     void welcome(Stream::socket peer);
@@ -209,6 +209,9 @@ bool Server::loading() const {
 }
 size_t Server::connections() const {
     return state_->context.open;
+}
+uint64_t Server::adapterBytes() const {
+    return state_->context.adapters.stats().budget;
 }
 
 }  // namespace conclave::engine::server

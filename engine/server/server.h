@@ -26,6 +26,7 @@ struct Facts {
 
 struct ServerOptions {
     Facts facts;
+    uint64_t adapterBytes = 0;   ///< library::AdapterBudget
     bool stopOnSignals = false;  ///< SIGINT and SIGTERM end it; a second one ends the process at once
     /// Whose connection it is; empty = what the kernel says (SO_PEERCRED). Tests put other users here.
     std::function<base::Result<base::OwnerId>(int descriptor)> peerOwner;
@@ -54,6 +55,8 @@ class Server {
     bool loading() const;
     /// Open connections.
     size_t connections() const;
+    /// How many bytes adapters may take together; fixed by the first call.
+    uint64_t adapterBytes() const;
 
   private:
     struct State;

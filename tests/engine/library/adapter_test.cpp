@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include "engine/library/adapter_places.h"
 #include "tests/engine/library/folder.h"
 
 namespace conclave::engine::library {
@@ -32,9 +33,12 @@ TEST_F(Shelf, HoldsWhatIsLoadedByNameAndNumber) {
     const auto second = shelf.load(kExperts, "other", *base, {});
     ASSERT_TRUE(second.ok());
     EXPECT_NE(first->id, second->id);
-    EXPECT_EQ(shelf.byId(second->id)->adapter, second->adapter);
+    EXPECT_EQ(shelf.byId(second->id)->name, "other");
     EXPECT_EQ(shelf.byName("attention")->id, first->id);
-    EXPECT_EQ(shelf.loaded("other", *base)->id, second->id);
+    EXPECT_EQ(shelf.byName("base:other")->id, second->id);
+    EXPECT_TRUE(shelf.ready("other", *base) && shelf.ready(second->id));
+    EXPECT_EQ(shelf.get(second->id, *base, {})->adapter->contentId, second->adapter->contentId);
+    EXPECT_EQ(shelf.modelsWith("other"), std::vector<std::string>{"base"});
     EXPECT_EQ(shelf.load(kAttention, "", *base, {})->id, first->id) << "the same content again";
     EXPECT_EQ(shelf.load(kExperts, "attention", *base, {}).error().code, Code::ModelNameTaken);
     ASSERT_TRUE(shelf.unload("base:attention").ok());
@@ -44,7 +48,7 @@ TEST_F(Shelf, HoldsWhatIsLoadedByNameAndNumber) {
 }
 
 TEST_F(Shelf, FindsWhatIsInstalledBesideTheModel) {
-    const auto found = AdapterShelf::installedFor(*base);
+    const auto found = installedAdapters(base->path);
     ASSERT_EQ(found.size(), 3u);
     EXPECT_EQ(found[0].name, "attention");
     EXPECT_TRUE(shelf.get("experts", *base, {}).ok());

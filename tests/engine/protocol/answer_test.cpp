@@ -158,8 +158,10 @@ TEST(Models, ListGoesThereAndBack) {
     ASSERT_TRUE(back.ok());
     ASSERT_EQ(back->size(), 2u);
     EXPECT_EQ(modelList(*back), modelList(rows));
-    EXPECT_EQ(modelObject(rows[1]), R"({"id":"b","object":"model","created":0,"owned_by":"conclave",)"
-                                    R"("conclave":{"loaded":false,"path":"/m/b.gguf","bytes":0}})");
+    EXPECT_EQ(
+        modelObject(rows[1]),
+        R"({"id":"b","object":"model","created":0,"owned_by":"conclave","root":"/m/b.gguf","parent":null,)"
+        R"("conclave":{"loaded":false,"path":"/m/b.gguf","bytes":0}})");
 }
 
 TEST(Models, LoadEventsGoThereAndBack) {

@@ -71,13 +71,32 @@ TEST(Lora, AdaptersSurviveTheWire) {
     row.rank = 8;
     row.bytes = 1234567890123;
     row.invoked = true;
+    row.loaded = false;
+    row.users = 2;
     row.layers = {{0, 7, 3}};
-    const auto rows = readAdapterList(adapterList({row}));
-    ASSERT_TRUE(rows.ok() && rows->size() == 1);
-    EXPECT_EQ(rows->front().id, 4u);
-    EXPECT_EQ(rows->front().name, "legal");
-    EXPECT_EQ(rows->front().bytes, row.bytes);
-    EXPECT_TRUE(rows->front().invoked);
+    const auto listing = readAdapterList(adapterList({{row}, 5, 7}));
+    ASSERT_TRUE(listing.ok() && listing->rows.size() == 1);
+    EXPECT_EQ(listing->bytes, 5u);
+    EXPECT_EQ(listing->budget, 7u);
+    const AdapterRow& read = listing->rows.front();
+    EXPECT_EQ(read.id, 4u);
+    EXPECT_EQ(read.name, "legal");
+    EXPECT_EQ(read.bytes, row.bytes);
+    EXPECT_TRUE(read.invoked);
+    EXPECT_FALSE(read.loaded);
+    EXPECT_EQ(read.users, 2u);
+    const Json details = *parseJson(adapterDetails({.row = row,
+                                                    .format = "peft",
+                                                    .trainedOn = {},
+                                                    .alpha = 16,
+                                                    .rankStabilised = true,
+                                                    .ranks = {4, 8},
+                                                    .targets = {"self_attn.q_proj"},
+                                                    .invocation = {base::TokenId{3}}}));
+    EXPECT_EQ(details["name"], "legal");
+    EXPECT_EQ(details["trained_on"], nullptr);
+    EXPECT_EQ(dump(details["ranks"]), "[4,8]");
+    EXPECT_EQ(dump(details["invocation_tokens"]), "[3]");
     EXPECT_FALSE(readAdapterList("{}").ok());
     EXPECT_FALSE(readAdapterList(R"({"data":[1]})").ok());
 }
