@@ -20,9 +20,9 @@ bool isAdapter(const fs::path& path) {
     return path.extension() == ".gguf" && fs::is_regular_file(path, failed);
 }
 
-/// Nothing for random weights, which lie nowhere.
+/// Nothing for random weights, which lie nowhere, and for no model.
 std::optional<fs::path> folderBeside(const std::string& modelPath) {
-    if (isSynthetic(modelPath)) return std::nullopt;
+    if (modelPath.empty() || isSynthetic(modelPath)) return std::nullopt;
     std::error_code failed;
     const fs::path model(modelPath);
     return (fs::is_directory(model, failed) ? model : model.parent_path()) / "adapters";
