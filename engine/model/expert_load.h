@@ -21,11 +21,11 @@ inline constexpr double kDeadShare = 0.05;
 
 /// One layer in a window of tokens.
 struct LayerLoad {
-    uint32_t layer = 0;                ///< number of the transformer layer
-    std::vector<uint32_t> counts;      ///< [experts], tokens that chose each
-    uint64_t picks = 0;                ///< their sum
-    std::optional<LoadFigures> load;   ///< none where nothing was chosen
-    std::optional<LoadFigures> floor;  ///< what a router without any preference shows in such a window
+    uint32_t layer = 0;                  ///< number of the transformer layer
+    std::vector<uint32_t> counts{};      ///< [experts], tokens that chose each
+    uint64_t picks = 0;                  ///< their sum
+    std::optional<LoadFigures> load{};   ///< none where nothing was chosen
+    std::optional<LoadFigures> floor{};  ///< what a router without any preference shows in such a window
 };
 
 /// Figures of one layer; none where all counts are zero.

@@ -27,9 +27,9 @@ sampling::Place placeOf(const Sequence& sequence) {
 
 }  // namespace
 
-Loop::Loop(const SchedulerOptions& options, size_t threads, Inbox& inbox, Metrics& metrics)
-    : options_(options), inbox_(inbox), metrics_(metrics), team_(threads), pool_(options.kvBytes),
-      cache_(pool_) {}
+Loop::Loop(const SchedulerOptions& options, size_t threads, Inbox& inbox, Books books)
+    : options_(options), inbox_(inbox), metrics_(books.metrics), experts_(books.experts), team_(threads),
+      pool_(options.kvBytes), cache_(pool_) {}
 
 void Loop::run() {
     while (true) {
@@ -284,6 +284,7 @@ void Loop::execute(const std::vector<BatchPart>& parts) {
         slice.adapters = sequence.adapters.uses;
         slice.adaptedFrom = sequence.adapters.from;
         slice.router = &sequence.request.router;
+        slice.counts = sequence.experts.ofStep();
         step.slices.push_back(slice);
         run.sequences.push_back(sequence.id);
         if (sequence.interrupted >= kMostInterruptions) run.yields = false;
@@ -292,8 +293,10 @@ void Loop::execute(const std::vector<BatchPart>& parts) {
     const library::LoadedModel& model = *parts.front().sequence->request.model;
     const std::shared_ptr<const model::Model> running =
         model.model;  // the last sequence may end in this step
+    model::StepTimes times;
     step.stop = &inbox_.stop();
     step.expertCap = running->expertCap;
+    step.times = &times;
     inbox_.beginStep(std::move(run));
     const auto began = std::chrono::steady_clock::now();
     const model::StepOutcome outcome = running->forward(step, team_);
@@ -302,10 +305,14 @@ void Loop::execute(const std::vector<BatchPart>& parts) {
     if (outcome == model::StepOutcome::Stopped) {
         // Cancelled, or interrupted: what it wrote is past `computed` and will be written again, the same.
         ++stats_.stoppedSteps;
-        for (const BatchPart& part : parts)
+        for (const BatchPart& part : parts) {
             part.sequence->interrupted = std::min(part.sequence->interrupted + 1, kMostInterruptions);
+            part.sequence->experts.drop();
+        }
         return;
     }
+    metrics_.countingNanoseconds += times.counting;
+    countExperts(parts, began);
     metrics_.step.add(std::chrono::steady_clock::now() - began);
     for (const BatchPart& part : parts) {
         if (part.sequence->interrupted > 0) --part.sequence->interrupted;
@@ -314,6 +321,23 @@ void Loop::execute(const std::vector<BatchPart>& parts) {
         stats_.rows += part.rows;
     }
     chooseTokens(asking, step);
+}
+
+/// Keeps what the step has counted, and logs what has been kept for long enough.
+void Loop::countExperts(const std::vector<BatchPart>& parts, std::chrono::steady_clock::time_point began) {
+    constexpr std::chrono::seconds kRecord{1};
+    const auto ended = std::chrono::steady_clock::now();
+    for (const BatchPart& part : parts)
+        part.sequence->experts.keep(part.rows, began, ended);
+    for (const auto& sequence : sequences_)
+        if (const auto since = sequence->experts.heldSince(); since && ended - *since >= kRecord)
+            logExperts(*sequence);
+    metrics_.countingNanoseconds +=
+        static_cast<uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now() - ended).count());
+}
+
+void Loop::logExperts(Sequence& sequence) {
+    if (auto record = sequence.experts.take()) experts_.add(*sequence.request.model, std::move(record));
 }
 
 /// A token more.
@@ -364,6 +388,7 @@ void Loop::chooseTokens(const std::vector<Sequence*>& sequences, const model::St
 
 void Loop::finish(Sequence& sequence, FinishReason reason, std::optional<base::Error> error) {
     dropPages(sequence);
+    logExperts(sequence);
     const auto place =
         std::ranges::find_if(sequences_, [&](const auto& other) { return other.get() == &sequence; });
     CONCLAVE_CHECK(place != sequences_.end());

@@ -19,7 +19,12 @@ namespace conclave::engine::scheduler {
 /// came of it. Everything in it happens on the thread that calls run().
 class Loop {
   public:
-    Loop(const SchedulerOptions& options, size_t threads, Inbox& inbox, Metrics& metrics);
+    /// What it writes down while it runs.
+    struct Books {
+        Metrics& metrics;
+        ExpertLog& experts;
+    };
+    Loop(const SchedulerOptions& options, size_t threads, Inbox& inbox, Books books);
 
     /// Until Shutdown, which cancels what is left.
     void run();
@@ -38,6 +43,8 @@ class Loop {
     std::vector<BatchPart> prepare(const std::vector<Sequence*>& sequences);
     bool reserve(Sequence& sequence, uint32_t pages);
     void execute(const std::vector<BatchPart>& parts);
+    void countExperts(const std::vector<BatchPart>& parts, std::chrono::steady_clock::time_point began);
+    void logExperts(Sequence& sequence);
     void count(Sequence& sequence, std::chrono::steady_clock::time_point now);
     void chooseTokens(const std::vector<Sequence*>& sequences, const model::Step& step);
     void resume(Sequence& sequence);
@@ -53,6 +60,7 @@ class Loop {
     const SchedulerOptions options_;
     Inbox& inbox_;
     Metrics& metrics_;
+    ExpertLog& experts_;
     platform::Team team_;
     PagePool pool_;
     PrefixCache cache_;

@@ -59,6 +59,8 @@ class Metrics {
     ModelMetrics& of(const std::string& model);
     std::vector<ModelCounts> models() const;
     Histogram step;  ///< of steps that came to their end
+    /// Spent on counting which experts were chosen, of the same time.
+    std::atomic<uint64_t> countingNanoseconds{0};
 
   private:
     mutable std::mutex mutex_;

@@ -71,8 +71,8 @@ base::Result<void> checkAdapters(const GenerationRequest& request) {
 struct Scheduler::State {
     State(SchedulerOptions from, size_t threads)
         : options(std::move(from)), threads(threads),
-          budget(options.kvBytes, options.context, options.freeMemory),
-          loop(options, threads, inbox, metrics) {}
+          budget(options.kvBytes, options.context, options.freeMemory), experts(options.expertLogBytes),
+          loop(options, threads, inbox, {metrics, experts}) {}
 
     const SchedulerOptions options;
     const size_t threads;
@@ -80,6 +80,7 @@ struct Scheduler::State {
     std::atomic<uint64_t> lastId{0};
     Inbox inbox;
     Metrics metrics;
+    ExpertLog experts;
     Loop loop;
     std::thread thread;
 };
@@ -168,6 +169,10 @@ std::array<SequenceCounts, kPriorities> Scheduler::counts() const {
 
 const Metrics& Scheduler::metrics() const {
     return state_->metrics;
+}
+
+ExpertWindow Scheduler::experts(const library::LoadedModel& model, const ExpertQuery& query) const {
+    return state_->experts.read(model, query, std::chrono::steady_clock::now());
 }
 
 SchedulerStats Scheduler::stats() const {

@@ -15,6 +15,7 @@
 #include "engine/library/library.h"
 #include "engine/sampling/logprobs.h"
 #include "engine/sampling/options.h"
+#include "engine/scheduler/expert_log.h"
 #include "engine/scheduler/metrics.h"
 
 namespace conclave::engine::scheduler {
@@ -64,6 +65,8 @@ struct GenerationRequest {
     uint32_t minTokens = 0;
     bool ignoreEnd = false;  ///< an end token is a token like any other; minTokens then masks none
     std::vector<std::string> stop;
+    std::string
+        conversation{};  ///< a word of the caller's to find its experts by (ExpertQuery); may be empty
     /// Starts only when that sequence has computed its prompt or is over: where both have the same prompt and
     /// owner its pages are shared instead of computed again.
     std::optional<base::SequenceId> after{};
@@ -88,6 +91,7 @@ struct SchedulerOptions {
     uint32_t maxSequences = 64;  ///< running at once; more wait
     uint32_t chunk = 256;        ///< most prompt tokens of one sequence in a step
     bool prefixCache = true;     ///< requests of one owner go on from pages that earlier ones computed
+    uint64_t expertLogBytes = uint64_t{16} << 20;  ///< of each model: what its routers chose lately
     /// For requests without a seed, on the submitter's thread; empty = the system's random numbers.
     std::function<uint64_t()> drawSeed{};
     /// Bytes of memory that are free; empty = platform::availableMemory.
@@ -134,6 +138,8 @@ class Scheduler {
     SchedulerStats stats() const;
     std::array<SequenceCounts, kPriorities> counts() const;  ///< by Priority
     const Metrics& metrics() const;
+    /// What the model's routers chose lately, of sequences that run up to a second ago.
+    ExpertWindow experts(const library::LoadedModel& model, const ExpertQuery& query) const;
     size_t threads() const;
 
   private:

@@ -7,6 +7,7 @@
 
 #include "engine/scheduler/adapters.h"
 #include "engine/scheduler/answer.h"
+#include "engine/scheduler/expert_tally.h"
 #include "engine/scheduler/page_pool.h"
 #include "engine/scheduler/prefix_cache.h"
 #include "engine/scheduler/scheduler.h"
@@ -20,7 +21,8 @@ struct Sequence {
     Sequence(base::SequenceId id, GenerationRequest from, uint64_t seed, uint32_t limit,
              ModelMetrics& metrics)
         : id(id), request(std::move(from)), seed(seed), metrics(metrics), adapters(request),
-          routerKey(model::keyOf(request.router)), tokens(request.prompt), answer(id, request, limit) {}
+          routerKey(model::keyOf(request.router)), tokens(request.prompt), answer(id, request, limit),
+          experts(request) {}
     Sequence(const Sequence&) = delete;
     Sequence& operator=(const Sequence&) = delete;
 
@@ -33,6 +35,7 @@ struct Sequence {
     std::chrono::steady_clock::time_point lastToken{};  ///< or when it was submitted
     std::vector<base::TokenId> tokens;                  ///< the prompt, then what was generated
     Answer answer;
+    ExpertTally experts;
 
     bool running = false;  ///< admitted; otherwise it waits and holds no pages
     bool wasAdmitted = false;
