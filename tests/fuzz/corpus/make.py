@@ -105,7 +105,7 @@ def adapters():
                                                                (f"{name}.weight.lora_b", (rank, rows, *stack), kind)]
     tokens = array("adapter.alora.invocation_tokens", 4, 2, struct.pack("<II", 1, 2))
     for name, number, data in [
-        ("llama", 1, gguf(3, keys("llama", tokens), pair("blk.0.attn_q", 2, 8, 8) + pair("blk.1.ffn_gate_exps", 2, 8, 6, 1, (EXPERTS,)))),
+        ("llama", 1, gguf(3, keys("llama", tokens), pair("blk.0.attn_q", 2, 8, 8) + pair("blk.1.ffn_gate_exps", 2, 8, 6, 30, (EXPERTS,)))),
         ("qwen3moe", 0, gguf(3, keys("qwen3moe"), pair("blk.0.attn_output", 3, 8, 8, 30) + pair("blk.0.ffn_down_exps", 1, 4, 8, 0, (EXPERTS,)))),
         ("deepseek2", 3, gguf(3, keys("deepseek2"), pair("blk.0.attn_k_b", 2, 4, 4, 0, (2,)) + pair("blk.0.attn_v_b", 2, 4, 4, 0, (2,)))),
         ("deepseek2-whole", 3, gguf(3, keys("deepseek2"), pair("blk.1.attn_kv_b", 2, 4, 16) + pair("output", 2, 8, 16))),
