@@ -20,6 +20,8 @@ constexpr Command kCommands[] = {
      "conclave check tests/fixtures/models/llama-tiny", declareCheck},
     {"bench", "Measure a model's speed beside this machine's limits",
      "conclave bench starter --rows decode_0", declareBench},
+    {"experts", "Show which experts of a model a text or a code base uses",
+     "conclave experts starter --text README.md --svg experts.svg", declareExperts},
     {"tokenize", "Turn a text into token ids", "echo -n 'Hello' | conclave tokenize starter",
      declareTokenize},
     {"template", "Render a chat template", "conclave template starter --input case.json", declareTemplate},

@@ -20,14 +20,15 @@ Runner::Runner(const model::Model& model, platform::Team& team, platform::Memory
 }
 
 std::vector<float> Runner::feed(std::span<const base::TokenId> tokens, model::Slice::Logits logits,
-                                model::RouteTrace* trace) {
+                                model::RouteTrace* trace, model::ExpertCounts* counts) {
     model::Step step;
     step.slices.push_back({.tokens = tokens,
                            .start = position_,
                            .pages = pages_,
                            .logits = logits,
                            .trace = trace,
-                           .adapters = adapters_});
+                           .adapters = adapters_,
+                           .counts = counts});
     model_.forward(step, team_);
     position_ += static_cast<uint32_t>(tokens.size());
     return std::move(step.logits);

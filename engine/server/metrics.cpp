@@ -2,6 +2,7 @@
 #include "engine/platform/process_use.h"
 #include "engine/protocol/metrics_text.h"
 #include "engine/protocol/priority.h"
+#include "engine/server/expert_metrics.h"
 #include "engine/server/routes.h"
 
 namespace conclave::engine::server {
@@ -120,6 +121,7 @@ void metrics(Context& context, const Request&, const Reply& reply) {
     writeDoor(out, context);
     writeModels(out, context);
     writeScheduler(out, context.scheduler);
+    writeExperts(out, context);
     writeProcess(out, context.facts);
     reply.onStrand(
         [text = out.text()](Exchange& exchange) { exchange.whole(200, text, protocol::kMetricsType); });
