@@ -28,9 +28,11 @@ void printTimes(const model::StepTimes& times) {
         return 100 * static_cast<double>(part) / static_cast<double>(times.all);
     };
     std::printf("              attention %.0f %%, router %.0f %%, feed-forward %.0f %%, head %.0f %%; "
-                "of all, waiting %.0f %%\n",
+                "of all, waiting %.0f %%",
                 percent(times.attention), percent(times.router), percent(times.feedForward),
                 percent(times.head), percent(times.waiting));
+    if (times.counting > 0) std::printf(", counting experts %.3f %%", percent(times.counting));
+    std::puts("");
 }
 
 void print(const offline::BenchReport& report) {

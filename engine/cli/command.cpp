@@ -20,6 +20,8 @@ constexpr Command kCommands[] = {
      "conclave check tests/fixtures/models/llama-tiny", declareCheck},
     {"bench", "Measure a model's speed beside this machine's limits",
      "conclave bench starter --rows decode_0", declareBench},
+    {"experts", "Show which experts of a model a text or a code base uses",
+     "conclave experts starter --text README.md --svg experts.svg", declareExperts},
     {"router", "Measure what steering a model's choice of experts costs",
      "conclave router starter --text README.md --sweep active=1,2,4 --sweep floor=0.2", declareRouter},
     {"tokenize", "Turn a text into token ids", "echo -n 'Hello' | conclave tokenize starter",

@@ -38,6 +38,7 @@ Run declareShow(CLI::App& app);
 Run declareCheck(CLI::App& app);
 Run declareAdapters(CLI::App& app);
 Run declareBench(CLI::App& app);
+Run declareExperts(CLI::App& app);
 Run declareRouter(CLI::App& app);
 Run declareTokenize(CLI::App& app);
 Run declareTemplate(CLI::App& app);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/library/library.h"
+#include "engine/model/expert_counts.h"
 #include "engine/offline/bench_parts.h"
 #include "engine/offline/machine_limits.h"
 #include "engine/platform/memory.h"
@@ -102,7 +103,7 @@ class Loading {
 class Bench {
   public:
     Bench(const model::Model& model, platform::Team& team, MachineLimits& limits, const BenchOptions& options)
-        : model_(model), team_(team), limits_(limits), options_(options),
+        : model_(model), team_(team), limits_(limits), options_(options), counts_(model.config),
           tokens_(benchTokens(model.config.vocabulary, 8192)) {}
 
     Result<BenchRow> prefill(const std::string& name, uint32_t rows) {
@@ -206,6 +207,9 @@ class Bench {
     void step(std::vector<model::Slice> slices, model::StepTimes& times) {
         model::Step step;
         step.slices = std::move(slices);
+        if (!counts_.empty())
+            for (model::Slice& slice : step.slices)  // as the scheduler does
+                slice.counts = &counts_;
         step.times = &times;
         model_.forward(step, team_);
     }
@@ -264,6 +268,7 @@ class Bench {
     MachineLimits& limits_;
     const BenchOptions& options_;
     std::vector<TokenId> tokens_;
+    model::ExpertCounts counts_;
 };
 
 Result<void> checkOptions(const BenchOptions& options) {
@@ -360,6 +365,7 @@ nlohmann::ordered_json toJson(const BenchReport& report) {
         if (t.all > 0)
             one["times_ms"] = {{"attention", static_cast<double>(t.attention) * 1e-6},
                                {"router", static_cast<double>(t.router) * 1e-6},
+                               {"counting", static_cast<double>(t.counting) * 1e-6},
                                {"feed_forward", static_cast<double>(t.feedForward) * 1e-6},
                                {"head", static_cast<double>(t.head) * 1e-6},
                                {"all", static_cast<double>(t.all) * 1e-6},

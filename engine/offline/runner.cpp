@@ -20,7 +20,7 @@ Runner::Runner(const model::Model& model, platform::Team& team, platform::Memory
 }
 
 std::vector<float> Runner::feed(std::span<const base::TokenId> tokens, model::Slice::Logits logits,
-                                model::RouteTrace* trace) {
+                                model::RouteTrace* trace, model::ExpertCounts* counts) {
     model::Step step;
     step.slices.push_back({.tokens = tokens,
                            .start = position_,
@@ -28,7 +28,8 @@ std::vector<float> Runner::feed(std::span<const base::TokenId> tokens, model::Sl
                            .logits = logits,
                            .trace = trace,
                            .adapters = adapters_,
-                           .router = router_});
+                           .router = router_,
+                           .counts = counts});
     step.expertCap = expertCap_;
     model_.forward(step, team_);
     position_ += static_cast<uint32_t>(tokens.size());

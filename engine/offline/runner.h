@@ -31,9 +31,9 @@ class Runner {
         return (positions + kernels::kPagePositions - 1) / kernels::kPagePositions;
     }
 
-    /// Logits of the rows that ask, [rows][vocabulary].
+    /// Logits of the rows that ask, [rows][vocabulary]; trace and counts may be null.
     std::vector<float> feed(std::span<const base::TokenId> tokens, model::Slice::Logits logits,
-                            model::RouteTrace* trace);
+                            model::RouteTrace* trace, model::ExpertCounts* counts = nullptr);
 
   private:
     Runner(const model::Model& model, platform::Team& team, platform::Memory memory, size_t pages,

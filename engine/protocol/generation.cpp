@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "engine/protocol/experts.h"
 #include "engine/protocol/logit_bias.h"
 #include "engine/protocol/priority.h"
 
@@ -119,6 +120,7 @@ Generation readGeneration(Fields& fields) {
         out.priority = priorityOf(*name);
         if (!out.priority) fields.refuse("priority", "one of interactive, chat, background");
     }
+    out.conversation = readConversation(fields);
     out.stream = fields.boolean("stream").value_or(false);
     if (const Json* options = fields.object("stream_options")) {
         Fields inner(*options, "stream_options.");
@@ -153,6 +155,7 @@ void writeGeneration(const Generation& generation, Json& body) {
     if (generation.lora) body["lora"] = loraJson(*generation.lora);
     if (generation.router) body["router"] = routerJson(*generation.router);
     if (generation.priority) body["priority"] = nameOf(*generation.priority);
+    if (!generation.conversation.empty()) body["conversation"] = generation.conversation;
     if (generation.stream) body["stream"] = true;
     if (generation.includeUsage) body["stream_options"] = {{"include_usage", true}};
 }

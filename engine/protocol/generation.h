@@ -44,6 +44,7 @@ struct Generation {
     std::optional<std::vector<LoraUse>> lora{};  ///< none: the caller's default; empty: the base alone
     std::optional<RouterWish> router{};          ///< none: the model's default; empty: as trained
     std::optional<base::Priority> priority{};    ///< interactive, chat or background
+    std::string conversation{};                  ///< readConversation(); empty: none
 };
 
 /// Reads them; what is wrong is remembered in `fields`. Also refuses what would change the answer and is not

@@ -1,10 +1,10 @@
 #include "engine/protocol/models.h"
 
-#include <charconv>
 #include <limits>
 
 #include "engine/protocol/errors.h"
 #include "engine/protocol/fields.h"
+#include "engine/protocol/query.h"
 
 namespace conclave::engine::protocol {
 namespace {
@@ -138,20 +138,7 @@ std::string modelTarget(std::string_view prefix, std::string_view id) {
 }
 
 std::string modelInTarget(std::string_view encoded) {
-    std::string out;
-    for (size_t i = 0; i < encoded.size(); ++i) {
-        if (encoded[i] != '%') {
-            out.push_back(encoded[i]);
-            continue;
-        }
-        unsigned byte = 0;
-        const char* digits = encoded.data() + i + 1;
-        if (encoded.size() - i < 3 || std::from_chars(digits, digits + 2, byte, 16).ptr != digits + 2)
-            return {};
-        out.push_back(static_cast<char>(byte));
-        i += 2;
-    }
-    return out;
+    return percentDecoded(encoded).value_or("");
 }
 
 std::string modelUnloaded(std::string_view id) {

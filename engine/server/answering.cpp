@@ -92,6 +92,7 @@ void generate(Context& context, base::OwnerId owner, const Reply& reply,
     request.minTokens = generation.minTokens;
     request.ignoreEnd = generation.ignoreEos;
     request.stop = generation.stop;
+    request.conversation = generation.conversation;
     request.priority = generation.priority.value_or(base::Priority::Chat);
     std::vector<base::SequenceId> sequences;
     for (uint32_t choice = 0; choice < generation.n; ++choice) {

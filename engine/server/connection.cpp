@@ -205,6 +205,7 @@ asio::awaitable<bool> Connection::serveOne() {
     request.method = text(message.method_string());
     const std::string target = text(message.target());
     request.path = std::string(pathOf(target));
+    request.query = std::string(queryOf(target));
     request.contentType = text(message[http::field::content_type]);
     request.body = std::move(message.body());
     request.owner = owner_;

@@ -48,6 +48,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     /// Of what was sent; 0 before.
     int status() const { return status_; }
     bool cut() const { return cut_; }
+    /// Whether the connection has taken all there was: what comes often may be left out for a slow reader.
+    bool drained() const { return queue_.empty(); }
     const ResponseForm& form() const { return form_; }
     /// Until there is something to take, or the end.
     boost::asio::awaitable<void> wait();

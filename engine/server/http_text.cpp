@@ -85,4 +85,10 @@ std::string_view pathOf(std::string_view target) {
     return target.substr(0, target.find_first_of("?#"));
 }
 
+std::string_view queryOf(std::string_view target) {
+    target = target.substr(0, target.find('#'));
+    const size_t mark = target.find('?');
+    return mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1);
+}
+
 }  // namespace conclave::engine::server

@@ -27,5 +27,7 @@ std::string streamEnd(const ResponseForm& form);
 
 /// The path of a request target: without query, and without scheme and host where a proxy's form is used.
 std::string_view pathOf(std::string_view target);
+/// What follows its '?', up to a fragment; empty where there is none.
+std::string_view queryOf(std::string_view target);
 
 }  // namespace conclave::engine::server

@@ -2,6 +2,7 @@
 #include "engine/platform/process_use.h"
 #include "engine/protocol/metrics_text.h"
 #include "engine/protocol/priority.h"
+#include "engine/server/expert_metrics.h"
 #include "engine/server/routes.h"
 
 namespace conclave::engine::server {
@@ -132,6 +133,7 @@ void metrics(Context& context, const Request&, const Reply& reply) {
     writeModels(out, context);
     writeScheduler(out, context.scheduler);
     writeAdapters(out, context.adapters);
+    writeExperts(out, context);
     writeProcess(out, context.facts);
     reply.onStrand(
         [text = out.text()](Exchange& exchange) { exchange.whole(200, text, protocol::kMetricsType); });

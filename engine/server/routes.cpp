@@ -35,6 +35,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/detokenize", Who::Anyone, Where::Worker, detokenize},
     {"GET", "/conclave/v1/engine", Who::Anyone, Where::Worker, engineInfo},
     {"GET", "/conclave/v1/sequences", Who::Anyone, Where::Worker, listSequences},
+    {"GET", "/conclave/v1/experts", Who::Anyone, Where::Worker, experts},
     {"POST", "/conclave/v1/models", Who::EngineOwner, Where::Worker, loadModel},
     {"DELETE", "/conclave/v1/models/", Who::EngineOwner, Where::Worker, unloadModel},
     {"GET", "/lora-adapters", Who::Anyone, Where::Worker, listLora},
@@ -122,18 +123,19 @@ void onLoader(Context& context, const Reply& reply, std::function<void()> work) 
     });
 }
 
-void withModel(Context& context, const std::string& name, const Reply& reply, WithModel then) {
-    std::string wanted = name.empty() ? context.facts.defaultModel : name;
-    if (wanted.empty()) {  // the only one that is loaded
-        for (const library::ModelEntry& entry : context.library.list()) {
-            if (!entry.loaded) continue;
-            if (!wanted.empty()) {
-                wanted.clear();
-                break;
-            }
-            wanted = entry.name;
-        }
+std::string modelWithoutName(Context& context) {
+    if (!context.facts.defaultModel.empty()) return context.facts.defaultModel;
+    std::string only;
+    for (const library::ModelEntry& entry : context.library.list()) {
+        if (!entry.loaded) continue;
+        if (!only.empty()) return {};
+        only = entry.name;
     }
+    return only;
+}
+
+void withModel(Context& context, const std::string& name, const Reply& reply, WithModel then) {
+    const std::string wanted = name.empty() ? modelWithoutName(context) : name;
     if (auto model = wanted.empty() ? nullptr : context.library.loaded(wanted)) return then(model);
     onLoader(context, reply, [&context, wanted, reply, then = std::move(then)] {
         auto model = context.library.get(wanted);

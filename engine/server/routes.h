@@ -23,6 +23,7 @@ namespace conclave::engine::server {
 /// A request, read whole.
 struct Request {
     std::string method, path;
+    std::string query;  ///< of its target, still encoded
     std::string contentType;
     std::string body;
     std::string argument;  ///< what stood for the {id} of the route
@@ -58,6 +59,10 @@ std::string allowedMethods(std::string_view path);
 
 /// Runs `work` on a loader thread, counted, with what it throws turned into an answer.
 void onLoader(Context& context, const Reply& reply, std::function<void()> work);
+
+/// The model that a request without a name means: the default, or the only one that is loaded. Empty where
+/// there is none.
+std::string modelWithoutName(Context& context);
 
 /// Runs `then` with the model of that name, loading it first where it is only installed. Called on a worker;
 /// `then` runs on a worker.
@@ -96,6 +101,7 @@ void unloadAdapter(Context& context, const Request& request, const Reply& reply)
 void engineInfo(Context& context, const Request& request, const Reply& reply);
 void listSequences(Context& context, const Request& request, const Reply& reply);
 void metrics(Context& context, const Request& request, const Reply& reply);
+void experts(Context& context, const Request& request, const Reply& reply);
 void health(Context& context, const Request& request, const Reply& reply);
 void shutDown(Context& context, const Request& request, const Reply& reply);
 

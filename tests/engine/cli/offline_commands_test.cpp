@@ -213,5 +213,37 @@ TEST(Commands, ExplainThemselvesWithAnExample) {
     expectSentence(home.conclave({"show"}), "model");
 }
 
+TEST(Experts, ShowWhichATextUses) {
+    const Home home;
+    std::string words;
+    for (int i = 0; i < 60; ++i)
+        words += "Parcel " + std::to_string(i * 37) + " is late; please write to Ann.\n";
+    const std::string text = home.write("text", words), svg = home.path("experts.svg");
+    const Ended ended = home.conclave({"experts", "starter", "--text", text, "--svg", svg});
+    EXPECT_EQ(ended.code, 0) << ended.error;
+    for (const char* part : {"experts 0 to 63", "MaxVio dead", "worst layer", "tune ", "freeze "})
+        EXPECT_NE(ended.out.find(part), std::string::npos) << ended.out;
+    EXPECT_EQ(ended.out.find('\x1b'), std::string::npos) << "colours are for terminals";
+    const Ended again = home.conclave({"experts", "starter", "--svg", svg, "--json"}, words);
+    EXPECT_EQ(again.code, 0) << "a picture is replaced; " << again.error;
+    const json report = json::parse(again.out);
+    EXPECT_EQ(report["text"]["name"], "standard input");
+    EXPECT_EQ(report["text"]["layers"].size(), report["freeze"].size());
+    const Ended compared = home.conclave({"experts", "starter", "--text", text, "--compare", text});
+    EXPECT_NE(compared.out.find("common load"), std::string::npos) << compared.error;
+}
+
+TEST(Experts, MistakesAreOneSentence) {
+    const Home home;
+    const std::string text = home.write("text", "Hello");
+    expectSentence(home.conclave({"experts", kTiny, "--text", text}), "has no experts");
+    expectSentence(home.conclave({"experts", "starter"}, ""), "holds no text");
+    expectSentence(home.conclave({"experts", "starter"}, "ab\xFF"), "UTF-8");
+    expectSentence(home.conclave({"experts", "starter", "--text", home.path("nothing")}), "nothing");
+    expectSentence(home.conclave({"experts", "starter", "--text", text, "--svg", text}),
+                   "is not an SVG file");
+    expectSentence(home.conclave({"experts", "starter", "--text", text, "--carry", "1.5"}), "--carry");
+}
+
 }  // namespace
 }  // namespace conclave::tests
