@@ -103,8 +103,8 @@ class Loading {
 class Bench {
   public:
     Bench(const model::Model& model, platform::Team& team, MachineLimits& limits, const BenchOptions& options)
-        : model_(model), team_(team), limits_(limits), options_(options), counts_(model.config),
-          tokens_(benchTokens(model.config.vocabulary, 8192)) {}
+        : model_(model), team_(team), limits_(limits), options_(options),
+          tokens_(benchTokens(model.config.vocabulary, 8192)), counts_(model.config) {}
 
     Result<BenchRow> prefill(const std::string& name, uint32_t rows) {
         BenchRow row = rowOf(name, rows);
