@@ -70,6 +70,7 @@ TEST(TextSource, WhatHoldsNoTextIsRefused) {
 
 ExpertsReport report(ExpertsOptions options) {
     options.threads = 1;
+    options.load.activations = model::ActivationChoice::Preferred;
     auto made = experts(options);
     EXPECT_TRUE(made.ok()) << base::render(made.error());
     return made.ok() ? *std::move(made) : ExpertsReport();
