@@ -46,6 +46,7 @@ kernels = "reference"
 activations = "f32"
 kv = "f16"
 kv-memory = "1.5GiB"
+adapter-memory = "256MiB"
 context = 4096
 socket = "/run/me/engine.sock"
 models-dir = ["/a", "/b"]
@@ -65,6 +66,7 @@ idle = 30
     EXPECT_EQ(o.activations, Activations::F32);
     EXPECT_EQ(o.kv, Kv::F16);
     EXPECT_EQ(o.kvMemory, uint64_t{3} << 29);
+    EXPECT_EQ(o.adapterMemory, uint64_t{256} << 20);
     EXPECT_EQ(o.context, 4096u);
     EXPECT_EQ(o.socket, "/run/me/engine.sock");
     EXPECT_EQ(o.modelFolders, (std::vector<std::string>{"/a", "/b"}));
