@@ -78,12 +78,13 @@ void writeTraces(Pass& pass, uint32_t layerNumber) {
 
 /// The logit biases of a layer as the kernel wants them; null where there are none.
 const float* logitBias(Pass& pass, const RouterOptions& options, uint32_t layer) {
-    const auto of =
-        std::ranges::equal_range(options.biases, layer, {}, [](const auto& bias) { return *bias.layer; });
-    if (of.empty()) return nullptr;
+    const auto layerOf = [](const RouterOptions::Bias& bias) { return *bias.layer; };
+    auto bias = std::ranges::lower_bound(options.biases, layer, {}, layerOf);
+    const auto end = options.biases.end();
+    if (bias == end || layerOf(*bias) != layer) return nullptr;
     std::fill_n(pass.buffers.logitBias, pass.config.experts, 0.0f);
-    for (const RouterOptions::Bias& bias : of)
-        pass.buffers.logitBias[bias.expert] = bias.value;
+    for (; bias != end && layerOf(*bias) == layer; ++bias)
+        pass.buffers.logitBias[bias->expert] = bias->value;
     return pass.buffers.logitBias;
 }
 

@@ -108,6 +108,7 @@ class AdapterBench {
         for (uint32_t i = 0; i <= options_.samples; ++i) {
             progress("decode", i, options_.samples + 1);
             std::vector<double> seconds;
+            seconds.reserve(adapters.size());
             const double before = step(team, all, {nullptr});
             for (const auto& [name, adapter] : adapters)
                 seconds.push_back(step(team, all, {adapter}));
