@@ -4,6 +4,7 @@
 #include <utime.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <future>
@@ -186,7 +187,9 @@ class AdapterBench {
         }
         AdapterBenchRow row{"switch", "ms", median(differences), 1, false};
         row.samples = 2 * options_.samples;
-        row.note = "between turns of " + std::to_string(median(same)) + " ms";
+        char note[48];
+        std::snprintf(note, sizeof note, "between turns of %.1f ms", median(same));
+        row.note = note;
         report.rows.push_back(row);
         report.rows.push_back({"computed_again", "tokens", static_cast<double>(again), 0, false,
                                4 * options_.samples, "of " + std::to_string(kPrefix)});
