@@ -102,12 +102,7 @@ int info(const Options& options) {
     const auto path = offline::adapterPath(options.adapter, *model);
     if (!path.ok()) return fail(path.error());
     const auto found = offline::adapterInfo(*path, *model);
-    if (!found.ok()) return fail(found.error());
-    if (options.json)
-        std::puts(offline::toJson(*found).dump(2).c_str());
-    else
-        print(*found);
-    return 0;
+    return finish(found, options.json, [](const auto& r) { print(r); });
 }
 
 // --- merge ---
@@ -136,12 +131,7 @@ int merge(const Options& options) {
     const auto report = offline::mergeAdapters(
         request, [&bar](uint64_t done, uint64_t total) { bar.show("merge", done, total); });
     bar.clear();
-    if (!report.ok()) return fail(report.error());
-    if (options.json)
-        std::puts(offline::toJson(*report).dump(2).c_str());
-    else
-        print(*report);
-    return 0;
+    return finish(report, options.json, [](const auto& r) { print(r); });
 }
 
 // --- convert ---
@@ -169,12 +159,7 @@ int convert(const Options& options) {
             return fail({base::Code::OutOfRange, "", "--dtype", {options.format, "one of f32, f16, bf16"}});
     }
     const auto report = offline::convertAdapter(request);
-    if (!report.ok()) return fail(report.error());
-    if (options.json)
-        std::puts(offline::toJson(*report).dump(2).c_str());
-    else
-        print(*report);
-    return 0;
+    return finish(report, options.json, [](const auto& r) { print(r); });
 }
 
 }  // namespace

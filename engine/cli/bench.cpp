@@ -1,23 +1,18 @@
 #include <cstdio>
-#include <map>
 #include <memory>
 
 #include "engine/cli/bench_adapters.h"
 #include "engine/cli/command.h"
-#include "engine/cli/engine_door.h"
+#include "engine/cli/offline_door.h"
 #include "engine/cli/terminal.h"
 #include "engine/offline/bench.h"
-#include "engine/offline/installed.h"
-#include "engine/offline/numerics.h"
-#include "engine/policy/options.h"
 
 namespace conclave::engine::cli {
 namespace {
 
 struct Options {
     std::string model;
-    std::map<std::string, std::string> flags;  ///< threads, kernels
-    std::string activations = "auto", kv = "f16";
+    OfflineFlags flags;
     uint32_t samples = 5;
     std::vector<std::string> rows;
     bool json = false;
@@ -63,29 +58,18 @@ int bench(const Options& options) {
     if (options.model.empty())
         return fail({base::Code::BadArgument, "", "model", {"none is named; write conclave bench MODEL"}});
     offline::BenchOptions request;
-    const auto path = offline::modelPath(options.model);
-    if (!path.ok()) return fail(path.error());
-    const auto configured = userOptions(options.flags);
-    if (!configured.ok()) return fail(configured.error());
-    const auto numerics = offline::numericsOptions(configured->kernels, options.activations, options.kv);
-    if (!numerics.ok()) return fail(numerics.error());
-    request.model = *path;
-    request.load = *numerics;
-    request.threads = configured->threads;
+    const auto run = resolve(options.model, options.flags);
+    if (!run.ok()) return fail(run.error());
+    request.model = run->path;
+    request.load = run->load;
+    request.threads = run->configured.threads;
     request.samples = options.samples;
     request.rows = options.rows;
     ProgressBar bar;
-    request.progress = [&bar](const std::string& stage, uint64_t done, uint64_t total) {
-        bar.show(stage, done, total);
-    };
+    request.progress = bar.callback();
     const auto report = offline::bench(request);
     bar.clear();
-    if (!report.ok()) return fail(report.error());
-    if (options.json)
-        std::puts(offline::toJson(*report).dump(2).c_str());
-    else
-        print(*report);
-    return 0;
+    return finish(report, options.json, [](const auto& r) { print(r); });
 }
 
 }  // namespace
@@ -96,14 +80,10 @@ Run declareBench(CLI::App& app) {
     app.add_option("--rows", options->rows, "Only these figures, such as prefill_512,decode_0")
         ->delimiter(',');
     app.add_option("--samples", options->samples, "Runs of each figure, of which the median counts (5)");
-    app.add_option("--activations", options->activations, "auto, exact (float32), bf16, int8 or int8x2");
-    app.add_option("--kv", options->kv, "Type of stored keys and values: f16 or f32");
-    for (const char* name : {"threads", "kernels"})
-        for (const policy::Key& key : policy::keys())
-            if (key.name == name)
-                app.add_option("--" + std::string(key.name), options->flags[std::string(key.name)],
-                               std::string(key.help))
-                    ->type_name(std::string(key.value));
+    app.add_option("--activations", options->flags.activations,
+                   "auto, exact (float32), bf16, int8 or int8x2");
+    app.add_option("--kv", options->flags.kv, "Type of stored keys and values: f16 or f32");
+    addKeyFlags(app, {"threads", "kernels"}, options->flags.keys);
     app.add_flag("--json", options->json, "Print JSON");
     CLI::App* adapters = app.add_subcommand("adapters", "What LoRA adapters cost, beside what they may");
     const Run runAdapters = declareBenchAdapters(*adapters);

@@ -1,22 +1,18 @@
 #include "engine/cli/bench_adapters.h"
 
 #include <cstdio>
-#include <map>
 #include <memory>
 
-#include "engine/cli/engine_door.h"
+#include "engine/cli/offline_door.h"
 #include "engine/cli/terminal.h"
 #include "engine/offline/bench_adapters.h"
-#include "engine/offline/installed.h"
-#include "engine/offline/numerics.h"
-#include "engine/policy/options.h"
 
 namespace conclave::engine::cli {
 namespace {
 
 struct Options {
     std::string model = "synth:deepseek-v2-lite";
-    std::map<std::string, std::string> flags;  ///< threads, kernels
+    OfflineFlags flags;
     offline::AdapterBenchOptions request;
     bool json = false;
 };
@@ -39,27 +35,16 @@ void print(const offline::AdapterBenchReport& report) {
 
 int bench(const Options& options) {
     offline::AdapterBenchOptions request = options.request;
-    const auto path = offline::modelPath(options.model);
-    if (!path.ok()) return fail(path.error());
-    const auto configured = userOptions(options.flags);
-    if (!configured.ok()) return fail(configured.error());
-    const auto numerics = offline::numericsOptions(configured->kernels, "auto", "f16");
-    if (!numerics.ok()) return fail(numerics.error());
-    request.model = *path;
-    request.load = *numerics;
-    request.threads = configured->threads;
+    const auto run = resolve(options.model, options.flags);
+    if (!run.ok()) return fail(run.error());
+    request.model = run->path;
+    request.load = run->load;
+    request.threads = run->configured.threads;
     ProgressBar bar;
-    request.progress = [&bar](const std::string& stage, uint64_t done, uint64_t total) {
-        bar.show(stage, done, total);
-    };
+    request.progress = bar.callback();
     const auto report = offline::benchAdapters(request);
     bar.clear();
-    if (!report.ok()) return fail(report.error());
-    if (options.json)
-        std::puts(offline::toJson(*report).dump(2).c_str());
-    else
-        print(*report);
-    return 0;
+    return finish(report, options.json, [](const auto& r) { print(r); });
 }
 
 }  // namespace
@@ -71,12 +56,7 @@ Run declareBenchAdapters(CLI::App& app) {
     app.add_option("--rank", options->request.rank, "Of the adapters (16)");
     app.add_option("--samples", options->request.samples,
                    "Runs of each figure, of which the median counts (20)");
-    for (const char* name : {"threads", "kernels"})
-        for (const policy::Key& key : policy::keys())
-            if (key.name == name)
-                app.add_option("--" + std::string(key.name), options->flags[std::string(key.name)],
-                               std::string(key.help))
-                    ->type_name(std::string(key.value));
+    addKeyFlags(app, {"threads", "kernels"}, options->flags.keys);
     app.add_flag("--json", options->json, "Print JSON");
     return [options] { return bench(*options); };
 }

@@ -1,31 +1,23 @@
-#include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <iterator>
-#include <map>
 #include <memory>
 
 #include "engine/cli/command.h"
-#include "engine/cli/engine_door.h"
+#include "engine/cli/offline_door.h"
 #include "engine/cli/terminal.h"
 #include "engine/offline/check.h"
-#include "engine/offline/installed.h"
-#include "engine/offline/numerics.h"
 #include "engine/offline/production.h"
-#include "engine/policy/options.h"
 
 namespace conclave::engine::cli {
 namespace {
 
 /// Keys of config.toml that hold here too. What products are rounded to and how positions are stored is not
 /// among them: without a flag the check is exact.
-constexpr std::string_view kKeys[] = {"threads", "kernels", "kv-memory", "context"};
 
 struct Options {
     std::string model;
     std::string golden, adapter;
-    std::map<std::string, std::string> flags;  ///< of kKeys
-    std::string activations, kv;
+    OfflineFlags flags{.keys = {}, .activations = "", .kv = ""};  // exact unless asked otherwise
     bool production = false;
     std::string text;
     uint32_t tokens = 4000;
@@ -79,50 +71,40 @@ void print(const offline::ProductionReport& report) {
     std::puts(report.pass ? "pass" : "FAIL");
 }
 
-template <class Report> int finish(const base::Result<Report>& report, bool json) {
-    if (!report.ok()) return fail(report.error());
-    if (json)
-        std::puts(offline::toJson(*report).dump(2).c_str());
-    else
-        print(*report);
-    return report->pass ? 0 : 1;
+template <class Report> int verdict(const base::Result<Report>& report, bool json) {
+    const int shown = finish(report, json, [](const auto& r) { print(r); });
+    return shown != 0 ? shown : report->pass ? 0 : 1;
 }
 
 int check(const Options& options) {
-    if (options.production && !options.kv.empty())
+    if (options.production && !options.flags.kv.empty())
         return fail(
             {base::Code::BadArgument, "", "--production", {"stores keys and values as f16; leave --kv out"}});
     if (!options.production && !options.text.empty())
         return fail({base::Code::BadArgument, "", "--text", {"goes with --production"}});
     offline::CheckOptions request;
-    const auto path = offline::modelPath(options.model);
-    if (!path.ok()) return fail(path.error());
-    const auto configured = userOptions(options.flags);
-    if (!configured.ok()) return fail(configured.error());
-    const auto numerics = offline::numericsOptions(configured->kernels, options.activations, options.kv);
-    if (!numerics.ok()) return fail(numerics.error());
-    request.model = *path;
+    const auto run = resolve(options.model, options.flags);
+    if (!run.ok()) return fail(run.error());
+    request.model = run->path;
     request.golden = options.golden;
     request.adapter = options.adapter;
-    request.load = *numerics;
-    request.threads = configured->threads;
-    request.context = configured->context;
-    request.kvBytes = configured->kvMemory;
+    request.load = run->load;
+    request.threads = run->configured.threads;
+    request.context = run->configured.context;
+    request.kvBytes = run->configured.kvMemory;
     ProgressBar bar;
-    request.progress = [&bar](const std::string& stage, uint64_t done, uint64_t total) {
-        bar.show(stage, done, total);
-    };
+    request.progress = bar.callback();
     if (options.production) {
         offline::ProductionOptions production{
             .check = request, .text = options.text, .tokens = options.tokens};
-        if (!options.activations.empty()) production.activations = request.load.activations;
+        if (!options.flags.activations.empty()) production.activations = request.load.activations;
         const auto report = offline::checkProduction(production);
         bar.clear();
-        return finish(report, options.json);
+        return verdict(report, options.json);
     }
     const auto report = offline::check(request);
     bar.clear();
-    return finish(report, options.json);
+    return verdict(report, options.json);
 }
 
 }  // namespace
@@ -136,8 +118,9 @@ Run declareCheck(CLI::App& app) {
     app.add_option(
         "--adapter", options->adapter,
         "A LoRA adapter for all prompts: PEFT's folder or a GGUF file, with golden files beside it");
-    app.add_option("--activations", options->activations, "exact (float32), auto, bf16, int8 or int8x2");
-    app.add_option("--kv", options->kv, "Type of stored keys and values: f32 or f16");
+    app.add_option("--activations", options->flags.activations,
+                   "exact (float32), auto, bf16, int8 or int8x2");
+    app.add_option("--kv", options->flags.kv, "Type of stored keys and values: f32 or f16");
     app.add_flag(
         "--production", options->production,
         "Compare the fast arithmetic of the engine instead: rounded activations (auto, or as --activations "
@@ -145,11 +128,7 @@ Run declareCheck(CLI::App& app) {
     app.add_option("--text", options->text,
                    "With --production: measure on this text instead of golden files");
     app.add_option("--tokens", options->tokens, "With --text: most tokens of it (4000)");
-    for (const policy::Key& key : policy::keys())
-        if (std::find(std::begin(kKeys), std::end(kKeys), key.name) != std::end(kKeys))
-            app.add_option("--" + std::string(key.name), options->flags[std::string(key.name)],
-                           std::string(key.help))
-                ->type_name(std::string(key.value));
+    addKeyFlags(app, {"threads", "kernels", "kv-memory", "context"}, options->flags.keys);
     app.add_flag("--json", options->json, "Print JSON");
     return [options] { return check(*options); };
 }

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <cstdio>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "engine/base/error.h"
+#include "engine/base/result.h"
 
 namespace conclave::engine::cli {
 
@@ -27,6 +29,17 @@ std::span<const Command> commands();
 /// Prints the sentence of an error to stderr, prefixed by the program's name, and gives the exit code: 2 for
 /// what the caller can mend, 1 for what went wrong on the way.
 int fail(const base::Error& error);
+
+/// Shows a report as JSON or with `print`, or fails with its error; gives the exit code.
+template <class Report, class Print>
+int finish(const base::Result<Report>& report, bool json, const Print& print) {
+    if (!report.ok()) return fail(report.error());
+    if (json)
+        std::puts(toJson(*report).dump(2).c_str());
+    else
+        print(*report);
+    return 0;
+}
 
 Run declareRun(CLI::App& app);
 Run declareChat(CLI::App& app);

@@ -1,21 +1,16 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
-#include <iterator>
-#include <map>
 #include <memory>
 #include <numeric>
 #include <optional>
 
 #include "engine/cli/command.h"
-#include "engine/cli/engine_door.h"
+#include "engine/cli/offline_door.h"
 #include "engine/cli/terminal.h"
 #include "engine/offline/expert_map.h"
 #include "engine/offline/experts.h"
-#include "engine/offline/installed.h"
-#include "engine/offline/numerics.h"
 #include "engine/platform/file.h"
-#include "engine/policy/options.h"
 
 namespace conclave::engine::cli {
 namespace {
@@ -24,11 +19,9 @@ using base::Code;
 using base::Error;
 using base::Result;
 
-constexpr std::string_view kKeys[] = {"threads", "kernels", "context"};
-
 struct Options {
     std::string model, text, compare, svg;
-    std::map<std::string, std::string> flags;  ///< of kKeys
+    OfflineFlags flags;
     double carry = 0.8;
     bool json = false;
 };
@@ -107,30 +100,24 @@ void print(const offline::ExpertsReport& report) {
 }
 
 int experts(const Options& options) {
-    const auto path = offline::modelPath(options.model);
-    if (!path.ok()) return fail(path.error());
-    const auto configured = userOptions(options.flags);
-    if (!configured.ok()) return fail(configured.error());
-    const auto numerics = offline::numericsOptions(configured->kernels, "auto", "f16");
-    if (!numerics.ok()) return fail(numerics.error());
+    const auto run = resolve(options.model, options.flags);
+    if (!run.ok()) return fail(run.error());
     if (!options.svg.empty())
         if (const auto free = checkPicture(options.svg); !free.ok()) return fail(free.error());
     auto text = textOf(options);
     if (!text.ok()) return fail(text.error());
-    offline::ExpertsOptions request{.model = *path, .text = std::move(*text)};
+    offline::ExpertsOptions request{.model = run->path, .text = std::move(*text)};
     if (!options.compare.empty()) {
         auto compare = offline::readTexts(options.compare);
         if (!compare.ok()) return fail(compare.error());
         request.compare = std::move(*compare);
     }
-    request.load = *numerics;
-    request.threads = configured->threads;
-    request.context = configured->context;
+    request.load = run->load;
+    request.threads = run->configured.threads;
+    request.context = run->configured.context;
     request.carry = options.carry;
     ProgressBar bar;
-    request.progress = [&bar](const std::string& stage, uint64_t done, uint64_t total) {
-        bar.show(stage, done, total);
-    };
+    request.progress = bar.callback();
     auto report = offline::experts(request);
     bar.clear();
     if (!report.ok()) return fail(report.error());
@@ -139,11 +126,7 @@ int experts(const Options& options) {
         if (const auto written = platform::writeFileAtomically(options.svg, offline::heatMapSvg(*report));
             !written.ok())
             return fail(written.error());
-    if (options.json)
-        std::puts(offline::toJson(*report).dump(2).c_str());
-    else
-        print(*report);
-    return 0;
+    return finish(report, options.json, [](const auto& r) { print(r); });
 }
 
 }  // namespace
@@ -157,11 +140,7 @@ Run declareExperts(CLI::App& app) {
     app.add_option("--carry", options->carry,
                    "Share of a layer's load that the experts worth tuning carry together (0.8)");
     app.add_option("--svg", options->svg, "Write the heat map as a picture to this file");
-    for (const policy::Key& key : policy::keys())
-        if (std::find(std::begin(kKeys), std::end(kKeys), key.name) != std::end(kKeys))
-            app.add_option("--" + std::string(key.name), options->flags[std::string(key.name)],
-                           std::string(key.help))
-                ->type_name(std::string(key.value));
+    addKeyFlags(app, {"threads", "kernels", "context"}, options->flags.keys);
     app.add_flag("--json", options->json, "Print JSON");
     return [options] { return experts(*options); };
 }

@@ -26,12 +26,7 @@ int import(const Options& options) {
     const auto report = offline::importModel(
         request, [&bar](uint64_t done, uint64_t total) { bar.show("import", done, total); });
     bar.clear();
-    if (!report.ok()) return fail(report.error());
-    if (options.json)
-        std::puts(offline::toJson(*report).dump(2).c_str());
-    else
-        printImport(*report);
-    return 0;
+    return finish(report, options.json, printImport);
 }
 
 }  // namespace

@@ -1,23 +1,18 @@
 #include <cmath>
 #include <cstdio>
-#include <map>
 #include <memory>
 
 #include "engine/cli/command.h"
-#include "engine/cli/engine_door.h"
+#include "engine/cli/offline_door.h"
 #include "engine/cli/terminal.h"
-#include "engine/offline/installed.h"
-#include "engine/offline/numerics.h"
 #include "engine/offline/router_sweep.h"
-#include "engine/policy/options.h"
 
 namespace conclave::engine::cli {
 namespace {
 
 struct Options {
     offline::SweepOptions sweep;
-    std::map<std::string, std::string> flags;  ///< threads, kernels
-    std::string activations = "auto", kv = "f16";
+    OfflineFlags flags;
     bool json = false;
 };
 
@@ -52,27 +47,16 @@ void print(const offline::SweepReport& report) {
 
 int router(const Options& options) {
     offline::SweepOptions request = options.sweep;
-    const auto path = offline::modelPath(request.model);
-    if (!path.ok()) return fail(path.error());
-    const auto configured = userOptions(options.flags);
-    if (!configured.ok()) return fail(configured.error());
-    const auto numerics = offline::numericsOptions(configured->kernels, options.activations, options.kv);
-    if (!numerics.ok()) return fail(numerics.error());
-    request.model = *path;
-    request.load = *numerics;
-    request.threads = configured->threads;
+    const auto run = resolve(request.model, options.flags);
+    if (!run.ok()) return fail(run.error());
+    request.model = run->path;
+    request.load = run->load;
+    request.threads = run->configured.threads;
     ProgressBar bar;
-    request.progress = [&bar](const std::string& stage, uint64_t done, uint64_t total) {
-        bar.show(stage, done, total);
-    };
+    request.progress = bar.callback();
     const auto report = offline::sweepRouter(request);
     bar.clear();
-    if (!report.ok()) return fail(report.error());
-    if (options.json)
-        std::puts(offline::toJson(*report).dump(2).c_str());
-    else
-        print(*report);
-    return 0;
+    return finish(report, options.json, [](const auto& r) { print(r); });
 }
 
 }  // namespace
@@ -92,14 +76,10 @@ Run declareRouter(CLI::App& app) {
                    "Also plan where experts and copies of the hottest would live on so many devices");
     app.add_option("--extra", options->sweep.extra,
                    "Most extra copies of that plan, as a share of the experts (0.125)");
-    app.add_option("--activations", options->activations, "auto, exact (float32), bf16, int8 or int8x2");
-    app.add_option("--kv", options->kv, "Type of stored keys and values: f16 or f32");
-    for (const char* name : {"threads", "kernels"})
-        for (const policy::Key& key : policy::keys())
-            if (key.name == name)
-                app.add_option("--" + std::string(key.name), options->flags[std::string(key.name)],
-                               std::string(key.help))
-                    ->type_name(std::string(key.value));
+    app.add_option("--activations", options->flags.activations,
+                   "auto, exact (float32), bf16, int8 or int8x2");
+    app.add_option("--kv", options->flags.kv, "Type of stored keys and values: f16 or f32");
+    addKeyFlags(app, {"threads", "kernels"}, options->flags.keys);
     app.add_flag("--json", options->json, "Print JSON");
     return [options] { return router(*options); };
 }

@@ -62,12 +62,7 @@ int show(const Options& options) {
     const auto path = offline::modelPath(options.model);
     if (!path.ok()) return fail(path.error());
     const auto description = offline::describe(*path);
-    if (!description.ok()) return fail(description.error());
-    if (options.json)
-        std::puts(offline::toJson(*description).dump(2).c_str());
-    else
-        print(*description);
-    return 0;
+    return finish(description, options.json, [](const auto& d) { print(d); });
 }
 
 }  // namespace

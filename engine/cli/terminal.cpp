@@ -57,6 +57,10 @@ void ProgressBar::show(const std::string& stage, uint64_t done, uint64_t total) 
     std::fflush(stderr);
 }
 
+std::function<void(const std::string& stage, uint64_t done, uint64_t total)> ProgressBar::callback() {
+    return [this](const std::string& stage, uint64_t done, uint64_t total) { show(stage, done, total); };
+}
+
 void ProgressBar::clear() {
     if (!drawn_) return;
     std::fputs("\r\033[K", stderr);

@@ -22,6 +22,8 @@ class ProgressBar {
     /// `total` 0 = unknown.
     void show(const std::string& stage, uint64_t done, uint64_t total);
     void clear();
+    /// show(), for whoever tells progress by a callback. Must not be called after the bar is gone.
+    std::function<void(const std::string& stage, uint64_t done, uint64_t total)> callback();
 
   private:
     bool enabled_;
