@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cmath>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <utility>
 
 #include "engine/library/library.h"
+#include "engine/model/expert_counts.h"
 #include "engine/offline/bench_parts.h"
 #include "engine/offline/runner.h"
 #include "engine/offline/text_tokens.h"
@@ -100,34 +101,37 @@ Result<std::vector<Point>> pointsOf(const SweepOptions& options, const library::
     return points;
 }
 
-/// Counts who worked in a step.
-void countStep(const model::RouteTrace& trace, Point& point, Counts* counts) {
-    for (size_t l = 0; l < trace.layers.size(); ++l) {
-        const model::RouteTrace::Layer& layer = trace.layers[l];
-        std::vector<uint64_t> load(layer.experts);
-        uint64_t used = 0;
-        for (const int32_t id : layer.ids)
-            if (id >= 0) {
-                ++load[static_cast<size_t>(id)];
-                ++used;
-            }
+/// Notes who worked in a step of so many rows.
+void noteStep(const model::ExpertCounts& counts, uint64_t rows, Point& point) {
+    for (uint32_t l = 0; l < counts.layers(); ++l) {
+        const std::span<const uint32_t> load = counts.layer(l);
+        const uint64_t used = std::accumulate(load.begin(), load.end(), uint64_t{0});
         point.used += used;
-        point.rows += layer.ids.size() / layer.chosen;
-        point.busiest +=
-            static_cast<double>(*std::ranges::max_element(load)) * layer.experts / static_cast<double>(used);
+        point.rows += rows;
+        point.busiest += static_cast<double>(*std::ranges::max_element(load)) *
+                         static_cast<double>(counts.experts()) / static_cast<double>(used);
         ++point.steps;
-        if (counts == nullptr) continue;
-        counts->resize(std::max(counts->size(), l + 1), std::vector<uint64_t>(layer.experts));
-        for (size_t e = 0; e < load.size(); ++e)
-            (*counts)[l][e] += load[e];
     }
+}
+
+/// As the planner wants them; empty where nothing was counted.
+Counts tableOf(const model::ExpertCounts& counts) {
+    Counts out;
+    uint64_t all = 0;
+    for (uint32_t l = 0; l < counts.layers(); ++l) {
+        const std::span<const uint32_t> load = counts.layer(l);
+        all = std::accumulate(load.begin(), load.end(), all);
+        out.emplace_back(load.begin(), load.end());
+    }
+    return all > 0 ? out : Counts{};
 }
 
 class Sweep {
   public:
     Sweep(const model::Model& model, platform::Team& team, std::vector<Point>& points,
           std::span<const TokenId> tokens)
-        : model_(model), team_(team), points_(points), tokens_(tokens) {}
+        : model_(model), team_(team), points_(points), tokens_(tokens), step_(model.config),
+          earlier_(model.config), later_(model.config) {}
 
     /// All points on one window of the text, step by step; the model as trained comes first.
     Result<void> compare(size_t first, size_t size) {
@@ -141,15 +145,12 @@ class Sweep {
             const auto tokens = tokens_.subspan(at, std::min<size_t>(kRows, first + size - at));
             std::vector<float> want;
             for (size_t i = 0; i < points_.size(); ++i) {
-                model::RouteTrace trace;
-                std::vector<float> got = runners[i].feed(tokens, model::Slice::Logits::All, &trace);
-                Counts* counts = i > 0 ? nullptr : at < tokens_.size() / 2 ? &earlier_ : &later_;
-                countStep(trace, points_[i], counts);
+                step_.clear();
+                std::vector<float> got = runners[i].feed(tokens, model::Slice::Logits::All, nullptr, &step_);
+                noteStep(step_, tokens.size(), points_[i]);
                 if (i == 0) {
                     want = std::move(got);
-                    numbers_.clear();
-                    for (const model::RouteTrace::Layer& layer : trace.layers)
-                        numbers_.push_back(layer.layer);
+                    (at < tokens_.size() / 2 ? earlier_ : later_).add(step_);
                 } else {
                     addDivergence(want, got, model_.config.vocabulary, points_[i].divergence);
                 }
@@ -172,11 +173,10 @@ class Sweep {
         for (uint32_t sample = 0; sample < samples; ++sample) {
             done(sample);
             for (size_t i = 0; i < points_.size(); ++i) {
-                const auto begin = std::chrono::steady_clock::now();
+                const double begin = secondsNow();
                 for (uint32_t n = 0; n < kDecodeTokens; ++n)
                     feedOne(runners[i], kPrefix + sample * kDecodeTokens + n);
-                const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-                points_[i].tokensPerSecond.push_back(kDecodeTokens / took.count());
+                points_[i].tokensPerSecond.push_back(kDecodeTokens / (secondsNow() - begin));
                 points_[i].speed.push_back(points_[i].tokensPerSecond.back() /
                                            points_.front().tokensPerSecond.back());
             }
@@ -185,16 +185,15 @@ class Sweep {
     }
 
     Result<SweepReplicas> plan(const parallel::ReplicaOptions& options) const {
-        Counts all = earlier_;
-        for (size_t l = 0; l < all.size() && l < later_.size(); ++l)
-            for (size_t e = 0; e < all[l].size(); ++e)
-                all[l][e] += later_[l][e];
+        model::ExpertCounts all = earlier_;
+        all.add(later_);
         SweepReplicas out;
-        out.numbers = numbers_;
-        CONCLAVE_TRY(out.plan, parallel::planReplicas(all, options));
-        CONCLAVE_TRY(const parallel::ReplicaPlan first, parallel::planReplicas(earlier_, options));
-        for (size_t l = 0; l < later_.size(); ++l)
-            out.later.push_back(parallel::stragglerFactor(first.layers[l], later_[l], options.devices));
+        out.numbers = model::layersWithExperts(model_.config);
+        CONCLAVE_TRY(out.plan, parallel::planReplicas(tableOf(all), options));
+        CONCLAVE_TRY(const parallel::ReplicaPlan first, parallel::planReplicas(tableOf(earlier_), options));
+        const Counts later = tableOf(later_);
+        for (size_t l = 0; l < later.size(); ++l)
+            out.later.push_back(parallel::stragglerFactor(first.layers[l], later[l], options.devices));
         return out;
     }
 
@@ -208,8 +207,8 @@ class Sweep {
     platform::Team& team_;
     std::vector<Point>& points_;
     std::span<const TokenId> tokens_;
-    Counts earlier_, later_;  // of the model as trained, in the two halves of the text
-    std::vector<uint32_t> numbers_;
+    model::ExpertCounts step_;
+    model::ExpertCounts earlier_, later_;  // of the model as trained, in the two halves of the text
 };
 
 Result<void> checkWishes(const SweepOptions& options) {
