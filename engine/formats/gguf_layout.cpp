@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "engine/formats/gguf_types.h"
+#include "engine/formats/tensor_bytes.h"
 
 namespace conclave::engine::formats {
 namespace {
@@ -55,13 +56,6 @@ class HeaderBytes {
     std::vector<std::byte> bytes_;
 };
 
-uint64_t bytesOf(const GgufWriteTensor& tensor) {
-    uint64_t bytes = quant::rowBytes(tensor.format, tensor.shape.back());
-    for (size_t i = 0; i + 1 < tensor.shape.size(); ++i)
-        bytes *= tensor.shape[i];
-    return bytes;
-}
-
 uint64_t padded(uint64_t bytes) {
     return (bytes + kGgufDefaultAlignment - 1) / kGgufDefaultAlignment * kGgufDefaultAlignment;
 }
@@ -85,7 +79,8 @@ GgufLayout layOutGguf(const GgufMetadata& metadata, std::span<const GgufWriteTen
     names.clear();
     uint64_t total = 0;
     for (const GgufWriteTensor& tensor : tensors) {
-        CONCLAVE_CHECK(names.insert(tensor.name).second && !tensor.shape.empty() && bytesOf(tensor) > 0);
+        CONCLAVE_CHECK(names.insert(tensor.name).second && !tensor.shape.empty() &&
+                       tensorBytes(tensor.format, tensor.shape) > 0);
         CONCLAVE_CHECK(quant::info(tensor.format).ggmlType >= 0);
         header.text(tensor.name);
         header.number(static_cast<uint32_t>(tensor.shape.size()));
@@ -94,8 +89,8 @@ GgufLayout layOutGguf(const GgufMetadata& metadata, std::span<const GgufWriteTen
         header.number(static_cast<uint32_t>(quant::info(tensor.format).ggmlType));
         header.number(total);
         layout.starts.push_back(total);
-        layout.sizes.push_back(bytesOf(tensor));
-        total += padded(bytesOf(tensor));
+        layout.sizes.push_back(tensorBytes(tensor.format, tensor.shape));
+        total += padded(tensorBytes(tensor.format, tensor.shape));
     }
     layout.header = std::move(header.bytes());
     layout.header.resize(padded(layout.header.size()));

@@ -1,7 +1,6 @@
 #include "engine/library/adapter_shelf.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <future>
 #include <set>
@@ -10,6 +9,7 @@
 #include "engine/library/adapter_places.h"
 #include "engine/library/content_id.h"
 #include "engine/library/names.h"
+#include "engine/platform/clock.h"
 #include "engine/platform/memory.h"
 
 namespace conclave::engine::library {
@@ -18,11 +18,6 @@ namespace {
 using base::Code;
 using base::Error;
 using base::Result;
-
-int64_t unixNow() {
-    using namespace std::chrono;
-    return duration_cast<seconds>(system_clock::now().time_since_epoch()).count();
-}
 
 std::string readable(uint64_t bytes) {
     const bool small = bytes < uint64_t{1} << 20;
@@ -285,12 +280,12 @@ void AdapterShelf::fill(Entry& entry, const Read& read, const std::string& path)
     entry.facts.path = path;
     entry.facts.contentId = read.contentId;
     entry.facts.facts = read.facts;
-    entry.facts.loadedAtUnix = unixNow();
+    entry.facts.loadedAtUnix = platform::unixNow();
 }
 
 HeldAdapter AdapterShelf::hold(Entry& entry) {
     entry.lastUse = ++uses_;
-    entry.facts.lastUsedUnix = unixNow();
+    entry.facts.lastUsedUnix = platform::unixNow();
     ++*entry.users;
     const LoadedAdapter* raw = entry.adapter.get();
     return {entry.facts.id, {raw, [users = entry.users, kept = entry.adapter](const LoadedAdapter*) mutable {

@@ -1,10 +1,10 @@
 #include "engine/library/parts.h"
 
-#include <chrono>
 #include <set>
 #include <utility>
 
 #include "engine/library/defaults.h"
+#include "engine/platform/clock.h"
 #include "engine/platform/file.h"
 #include "engine/synth/synth.h"
 
@@ -176,9 +176,7 @@ Result<LoadedModel> loadOpened(OpenedModel opened, const std::string& name, std:
     out.warnings = std::move(parts.warnings);
     const std::vector<std::string>& more = out.model->config.warnings;
     out.warnings.insert(out.warnings.end(), more.begin(), more.end());
-    out.loadedAtUnix =
-        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-            .count();
+    out.loadedAtUnix = platform::unixNow();
     return out;
 }
 

@@ -9,6 +9,7 @@
 
 #include "engine/formats/adapter_file.h"
 #include "engine/formats/gguf.h"
+#include "engine/formats/tensor_bytes.h"
 #include "engine/library/names.h"
 #include "engine/offline/adapter_pairs.h"
 #include "engine/offline/destination.h"
@@ -172,10 +173,7 @@ class Writer {
         shape.push_back(isA ? stack.rank : stack.outputs);
         shape.push_back(isA ? stack.inputs : stack.rank);
         const std::string name = stack.name + (isA ? ".lora_a" : ".lora_b");
-        uint64_t bytes = quant::info(stack.format).blockBytes;
-        for (const uint64_t extent : shape)
-            bytes *= extent;
-        report_.bytes += bytes;
+        report_.bytes += formats::tensorBytes(stack.format, shape);
         const Stack* what = &stack;
         out.push_back({name, stack.format, std::move(shape),
                        [this, what, name, isA](const Sink& sink) { return write(*what, name, isA, sink); }});

@@ -5,6 +5,7 @@
 
 #include "engine/formats/gguf.h"
 #include "engine/formats/hf_folder.h"
+#include "engine/formats/tensor_bytes.h"
 #include "engine/formats/tokenizer_spec.h"
 #include "engine/model/config.h"
 #include "engine/model/gguf_keys.h"
@@ -36,20 +37,14 @@ Result<formats::TokenizerSpec> readTokenizer(const formats::HfFolder& folder) {
     return formats::readTokenizerJson(folder.tokenizerPath, config);
 }
 
-uint64_t bytesOf(const formats::GgufWriteTensor& tensor) {
-    uint64_t bytes = quant::rowBytes(tensor.format, tensor.shape.back());
-    for (size_t i = 0; i + 1 < tensor.shape.size(); ++i)
-        bytes *= tensor.shape[i];
-    return bytes;
-}
-
 }  // namespace
 
 void describeTensors(const std::vector<formats::GgufWriteTensor>& tensors, ImportReport& report) {
     std::map<std::string, uint64_t> formats;
     for (const formats::GgufWriteTensor& tensor : tensors) {
-        formats[std::string(quant::info(tensor.format).name)] += bytesOf(tensor);
-        report.bytes += bytesOf(tensor);
+        const uint64_t bytes = formats::tensorBytes(tensor.format, tensor.shape);
+        formats[std::string(quant::info(tensor.format).name)] += bytes;
+        report.bytes += bytes;
     }
     report.tensors = tensors.size();
     report.formats.assign(formats.begin(), formats.end());

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "engine/formats/gguf.h"
+#include "engine/formats/tensor_bytes.h"
 #include "engine/offline/destination.h"
 #include "engine/synth/adapter.h"
 #include "engine/synth/synth.h"
@@ -38,16 +39,9 @@ Result<void> checkRoom(const std::string& path, uint64_t bytes) {
                  {"it needs " + inGiB(bytes) + ", free are " + inGiB(space.available)}};
 }
 
-uint64_t bytesOf(const formats::GgufComputedTensor& tensor) {
-    uint64_t bytes = quant::rowBytes(tensor.format, tensor.shape.back());
-    for (size_t i = 0; i + 1 < tensor.shape.size(); ++i)
-        bytes *= tensor.shape[i];
-    return bytes;
-}
-
 Result<void> writeTensor(const formats::GgufComputedTensor& tensor, std::vector<std::byte>& buffer,
                          const Sink& sink) {
-    const uint64_t size = bytesOf(tensor);
+    const uint64_t size = formats::tensorBytes(tensor.format, tensor.shape);
     for (uint64_t at = 0; at < size; at += buffer.size()) {
         const std::span<std::byte> piece =
             std::span(buffer).first(std::min<uint64_t>(buffer.size(), size - at));
@@ -97,7 +91,8 @@ Result<Contents> adapterContents(const SynthOptions& options) {
 std::vector<std::pair<std::string, uint64_t>> formatsOf(const synth::SynthFile& file) {
     std::map<std::string, uint64_t> byFormat;
     for (const formats::GgufComputedTensor& tensor : file.tensors)
-        byFormat[std::string(quant::info(tensor.format).name)] += bytesOf(tensor);
+        byFormat[std::string(quant::info(tensor.format).name)] +=
+            formats::tensorBytes(tensor.format, tensor.shape);
     std::vector<std::pair<std::string, uint64_t>> out(byFormat.begin(), byFormat.end());
     std::stable_sort(out.begin(), out.end(),
                      [](const auto& a, const auto& b) { return a.second > b.second; });

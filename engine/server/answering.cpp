@@ -5,6 +5,7 @@
 #include <limits>
 #include <random>
 
+#include "engine/platform/clock.h"
 #include "engine/protocol/answer.h"
 #include "engine/protocol/chat.h"
 #include "engine/protocol/completion.h"
@@ -26,16 +27,11 @@ std::string newId(protocol::AnswerKind kind) {
     return (kind == protocol::AnswerKind::Chat ? "chatcmpl-" : "cmpl-") + std::string(digits.data(), end);
 }
 
-int64_t unixNow() {
-    using namespace std::chrono;
-    return duration_cast<seconds>(system_clock::now().time_since_epoch()).count();
-}
-
 protocol::AnswerHead headOf(protocol::AnswerKind kind, const protocol::Generation& generation,
                             const Model& model) {
     return {.kind = kind,
             .id = newId(kind),
-            .createdUnix = unixNow(),
+            .createdUnix = platform::unixNow(),
             .model = generation.model.empty() ? model->name : generation.model,
             .fingerprint = model->model->numericsId,
             .includeUsage = generation.stream && generation.includeUsage};

@@ -3,6 +3,8 @@
 #include <memory>
 #include <utility>
 
+#include "engine/formats/tensor_bytes.h"
+
 namespace conclave::engine::synth {
 
 void SynthFile::add(std::string name, quant::Format format, std::vector<uint64_t> shape, Values values,
@@ -11,7 +13,7 @@ void SynthFile::add(std::string name, quant::Format format, std::vector<uint64_t
     for (const uint64_t extent : shape)
         count *= extent;
     parameters += count;
-    bytes += quant::rowBytes(format, shape.back()) * (count / shape.back());
+    bytes += formats::tensorBytes(format, shape);
     const auto drawer = std::make_shared<const Drawer>(format, values, seed, name);
     tensors.push_back({std::move(name), format, std::move(shape),
                        [drawer](uint64_t offset, std::span<std::byte> out) { drawer->draw(offset, out); }});

@@ -8,7 +8,22 @@
 #include <utility>
 #include <vector>
 
+#include "engine/offline/import.h"
+#include "tests/engine/formats/scratch_folder.h"
+
 namespace conclave::engine::offline {
+
+inline const std::string kFixtures = CONCLAVE_SOURCE_DIR "/tests/fixtures";
+inline const std::string kShared = CONCLAVE_SOURCE_DIR "/../shared";
+inline const std::string kStarter = CONCLAVE_SOURCE_DIR "/resources/models/starter";
+
+/// A GGUF file of a fixture's folder.
+inline std::string imported(const formats::ScratchFolder& scratch, const std::string& folder) {
+    const auto report =
+        importModel({.source = folder, .destination = scratch.path("base.gguf"), .quant = {}}, {});
+    EXPECT_TRUE(report.ok()) << base::render(report.error());
+    return scratch.path("base.gguf");
+}
 
 /// A base and an adapter with golden files for it.
 using Adapted = std::pair<std::string, std::string>;

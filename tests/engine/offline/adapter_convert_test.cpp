@@ -27,10 +27,6 @@ using formats::AdapterFile;
 using formats::ScratchFolder;
 using quant::Format;
 
-const std::string kFixtures = CONCLAVE_SOURCE_DIR "/tests/fixtures";
-const std::string kShared = CONCLAVE_SOURCE_DIR "/../shared";
-const std::string kStarter = CONCLAVE_SOURCE_DIR "/resources/models/starter";
-
 ConvertReport mustConvert(const std::string& from, const std::string& to, const std::string& model,
                           std::optional<Format> format = {}) {
     const auto report = convertAdapter({.source = from, .destination = to, .model = model, .format = format});
@@ -42,14 +38,6 @@ Code codeOf(const ConvertOptions& options) {
     const auto report = convertAdapter(options);
     EXPECT_FALSE(report.ok());
     return report.ok() ? Code::Internal : report.error().code;
-}
-
-/// A GGUF file of a fixture's folder.
-std::string imported(const ScratchFolder& scratch, const std::string& folder) {
-    const auto report =
-        importModel({.source = folder, .destination = scratch.path("base.gguf"), .quant = {}}, {});
-    EXPECT_TRUE(report.ok()) << base::render(report.error());
-    return scratch.path("base.gguf");
 }
 
 void expectPass(const std::string& base, const std::string& adapter, const std::string& golden) {

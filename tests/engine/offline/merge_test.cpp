@@ -23,9 +23,6 @@ using formats::AdapterBuilder;
 using formats::ScratchFolder;
 using quant::Format;
 
-const std::string kFixtures = CONCLAVE_SOURCE_DIR "/tests/fixtures";
-const std::string kShared = CONCLAVE_SOURCE_DIR "/../shared";
-const std::string kStarter = CONCLAVE_SOURCE_DIR "/resources/models/starter";
 constexpr double kMostDifference = 1e-3;  // between logits of a merged model and its golden ones
 
 base::Result<MergeReport> merge(const std::string& base, const std::string& adapter, const std::string& to,
@@ -37,14 +34,6 @@ base::Result<MergeReport> merge(const std::string& base, const std::string& adap
 Code codeOf(const base::Result<MergeReport>& report) {
     EXPECT_FALSE(report.ok());
     return report.ok() ? Code::Internal : report.error().code;
-}
-
-/// A GGUF file of a fixture's folder.
-std::string imported(const ScratchFolder& scratch, const std::string& folder) {
-    const auto report =
-        importModel({.source = folder, .destination = scratch.path("base.gguf"), .quant = {}}, {});
-    EXPECT_TRUE(report.ok()) << base::render(report.error());
-    return scratch.path("base.gguf");
 }
 
 void expectAsGolden(const std::string& merged, const std::string& golden) {

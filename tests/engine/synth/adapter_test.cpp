@@ -3,6 +3,7 @@
 #include <cmath>
 #include <gtest/gtest.h>
 
+#include "engine/formats/tensor_bytes.h"
 #include "engine/model/adapter.h"
 #include "engine/synth/synth.h"
 #include "tests/engine/formats/scratch_folder.h"
@@ -60,10 +61,7 @@ TEST_P(SynthAdapters, FindTheirPlacesAndChangeTheAnswer) {
     std::vector<formats::GgufWriteTensor> tensors;
     for (const auto& tensor : made.tensors)
         tensors.push_back({tensor.name, tensor.format, tensor.shape, [&tensor](const auto& sink) {
-                               uint64_t bytes = quant::rowBytes(tensor.format, tensor.shape.back());
-                               for (size_t i = 0; i + 1 < tensor.shape.size(); ++i)
-                                   bytes *= tensor.shape[i];
-                               std::vector<std::byte> all(bytes);
+                               std::vector<std::byte> all(formats::tensorBytes(tensor.format, tensor.shape));
                                tensor.fill(0, all);
                                return sink(all);
                            }});
