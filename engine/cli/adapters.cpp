@@ -33,12 +33,16 @@ int list(const Options& options) {
         std::puts(out.dump(2).c_str());
         return 0;
     }
-    if (rows.empty()) std::puts("no adapter is loaded; requests that name an installed one load it");
+    if (rows.empty()) std::puts("no adapter is loaded");
     for (const protocol::AdapterRow& row : rows) {
         const std::string memory = row.loaded ? readableBytes(row.bytes) : "made room for others";
-        std::printf("%u  %s:%s  %u matrices, rank %u, %s  %s\n", row.id, row.model.c_str(), row.name.c_str(),
-                    row.matrices, row.rank, memory.c_str(), row.path.c_str());
+        std::printf("%u  %s:%s  %u matrices, rank %u, %s  %s\n", row.id.value_or(0), row.model.c_str(),
+                    row.name.c_str(), row.matrices, row.rank, memory.c_str(), row.path.c_str());
     }
+    if (!listing->installed.empty()) std::puts("installed, loaded by the first request that names them:");
+    for (const protocol::AdapterListing::Installed& adapter : listing->installed)
+        std::printf("-  %s%s%s  %s\n", adapter.model.c_str(), adapter.model.empty() ? "" : ":",
+                    adapter.name.c_str(), adapter.path.c_str());
     std::printf("memory: %s of %s\n", readableBytes(listing->bytes).c_str(),
                 readableBytes(listing->budget).c_str());
     return 0;
@@ -70,7 +74,8 @@ int unload(const Options& options) {
 Run declareAdapters(CLI::App& app) {
     auto options = std::make_shared<Options>();
     app.require_subcommand(1);
-    CLI::App* lists = app.add_subcommand("list", "The adapters that the running engine has loaded");
+    CLI::App* lists = app.add_subcommand(
+        "list", "The adapters that the running engine has loaded, and those it finds installed");
     lists->add_flag("--json", options->json, "Print JSON");
     addSocketFlag(*lists, options->socket);
     CLI::App* loads = app.add_subcommand("load", "Load PEFT's folder or a GGUF file for a model");

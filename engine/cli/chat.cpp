@@ -2,14 +2,17 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <unistd.h>
 
 #include "engine/cli/adapter_door.h"
 #include "engine/cli/command.h"
 #include "engine/cli/engine_door.h"
+#include "engine/cli/expert_view.h"
 #include "engine/cli/interrupt.h"
 #include "engine/cli/line_editor.h"
 #include "engine/cli/router_door.h"
 #include "engine/cli/terminal.h"
+#include "engine/platform/clock.h"
 #include "engine/platform/paths.h"
 #include "engine/protocol/chat.h"
 
@@ -21,6 +24,7 @@ constexpr const char* kHelp =
     "between lines of \"\"\". Ctrl-C stops an answer, Ctrl-D leaves.\n"
     "  /clear          begin a new conversation\n"
     "  /system TEXT    instructions for the conversation (empty: none); begins a new one\n"
+    "  /experts        which experts this conversation has met so far\n"
     "  /help           this text\n"
     "  /exit           leave\n";
 
@@ -105,6 +109,7 @@ class Conversation {
     }
 
     void begin(const std::string& system) {
+        request_.generation.conversation = newName();
         request_.messages = protocol::Json::array();
         system_ = system;
         if (!system.empty()) request_.messages.push_back(protocol::chatMessage("system", system));
@@ -145,7 +150,25 @@ class Conversation {
         return code;
     }
 
+    void showExperts() const {
+        protocol::ExpertsQuery query;
+        query.model = request_.generation.model;
+        query.conversation = request_.generation.conversation;
+        const auto snapshot = engine_.experts(query);
+        if (!snapshot.ok())
+            fail(snapshot.error());
+        else
+            printSnapshot(*snapshot);
+    }
+
   private:
+    /// No other conversation of this user has it, so that the engine can tell their experts apart.
+    static std::string newName() {
+        static int number = 0;
+        return "chat-" + std::to_string(platform::unixNow()) + "-" + std::to_string(::getpid()) + "-" +
+               std::to_string(++number);
+    }
+
     client::Answer ask(const InterruptGuard& guard) {
         return engine_.chat(
             request_,
@@ -189,6 +212,8 @@ bool command(const std::string& line, Conversation& conversation) {
         conversation.clear();
     else if (line == "/system" || line.starts_with("/system "))
         conversation.begin(line.size() > 8 ? line.substr(8) : "");
+    else if (line == "/experts")
+        conversation.showExperts();
     else if (line == "/help" || line == "/?")
         std::fputs(kHelp, stdout);
     else

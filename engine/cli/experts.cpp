@@ -6,6 +6,8 @@
 #include <optional>
 
 #include "engine/cli/command.h"
+#include "engine/cli/expert_view.h"
+#include "engine/cli/live_experts.h"
 #include "engine/cli/offline_door.h"
 #include "engine/cli/terminal.h"
 #include "engine/offline/expert_map.h"
@@ -22,6 +24,7 @@ using base::Result;
 struct Options {
     std::string model, text, compare, svg;
     OfflineFlags flags;
+    LiveFlags live;
     double carry = 0.8;
     bool json = false;
 };
@@ -32,7 +35,8 @@ Result<offline::TextSource> textOf(const Options& options) {
         return Error{Code::BadArgument,
                      {},
                      "--text",
-                     {"is missing; give a file or a folder, or send a text to standard input"}};
+                     {"is missing; give a file or a folder, send a text to standard input, or see with "
+                      "--live what the running engine answered"}};
     return offline::textSource("standard input", std::string(std::istreambuf_iterator<char>(std::cin), {}));
 }
 
@@ -54,17 +58,7 @@ void printText(const offline::TextExperts& text, const offline::ExpertsReport& r
                 report.piece);
     if (text.files > 1 || text.skipped > 0)
         std::printf("files         %zu, %u more that hold no text\n", text.files, text.skipped);
-    const model::LayerLoad* worst = model::worstLayer(text.layers);
-    if (worst != nullptr) {
-        const auto line = [](const char* name, const model::LoadFigures& figures) {
-            std::printf("%s MaxVio %.2f, cv %.2f, entropy %.3f, dead %.0f\n", name, figures.maxVio,
-                        figures.cv, figures.entropy, figures.dead);
-        };
-        line("even router  ", *worst->floor);
-        line(("worst layer   " + std::to_string(worst->layer) + ":").c_str(), *worst->load);
-    }
-    const auto colour = stdoutIsTerminal() ? offline::Colour::Yes : offline::Colour::No;
-    std::fputs(offline::heatMap(text, report.experts, colour).c_str(), stdout);
+    printExpertLoad(text, report.experts);
 }
 
 void printOverlap(const offline::ExpertsReport& report) {
@@ -100,6 +94,9 @@ void print(const offline::ExpertsReport& report) {
 }
 
 int experts(const Options& options) {
+    if (options.live.live) return liveExperts(options.model, options.live, options.json);
+    if (options.model.empty())
+        return fail({Code::BadArgument, {}, "model", {"is missing; give a name, a folder or a GGUF file"}});
     const auto run = resolve(options.model, options.flags);
     if (!run.ok()) return fail(run.error());
     if (!options.svg.empty())
@@ -133,13 +130,18 @@ int experts(const Options& options) {
 
 Run declareExperts(CLI::App& app) {
     auto options = std::make_shared<Options>();
-    app.add_option("model", options->model, "A model's name, a folder or a GGUF file")->required();
+    app.add_option("model", options->model,
+                   "A model's name, a folder or a GGUF file; with --live a loaded one, or the default");
+    CLI::Option* live = addLiveFlags(app, options->live);
     app.add_option("--text", options->text,
-                   "A file, or a folder whose files are read in order; standard input without it");
-    app.add_option("--compare", options->compare, "Another file or folder: what do both have in common?");
+                   "A file, or a folder whose files are read in order; standard input without it")
+        ->excludes(live);
+    app.add_option("--compare", options->compare, "Another file or folder: what do both have in common?")
+        ->excludes(live);
     app.add_option("--carry", options->carry,
-                   "Share of a layer's load that the experts worth tuning carry together (0.8)");
-    app.add_option("--svg", options->svg, "Write the heat map as a picture to this file");
+                   "Share of a layer's load that the experts worth tuning carry together (0.8)")
+        ->excludes(live);
+    app.add_option("--svg", options->svg, "Write the heat map as a picture to this file")->excludes(live);
     addKeyFlags(app, {"threads", "kernels", "context"}, options->flags.keys);
     app.add_flag("--json", options->json, "Print JSON");
     return [options] { return experts(*options); };

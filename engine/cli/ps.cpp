@@ -20,9 +20,11 @@ void print(const protocol::EngineInfo& info, const std::vector<protocol::Sequenc
                 info.kernels.c_str());
     std::printf("socket   %s\n", info.socket.c_str());
     if (info.models.empty()) std::puts("models   none loaded");
-    for (const protocol::LoadedRow& model : info.models)
+    for (const protocol::LoadedRow& model : info.models) {
         std::printf("model    %s (%s, context %u, %s)\n", model.id.c_str(), model.architecture.c_str(),
                     model.context, model.numericsId.c_str());
+        if (model.router) std::printf("router   %s\n", protocol::dump(routerJson(*model.router)).c_str());
+    }
     for (const protocol::SequenceRow& row : sequences)
         std::printf("request  %llu on %s: %s, %u of %u prompt tokens, %u written\n",
                     static_cast<unsigned long long>(row.id), row.model.c_str(), row.state.c_str(),

@@ -88,6 +88,11 @@ base::Result<std::string> Engine::ask(std::string_view method, std::string_view 
 
 base::Result<void> Engine::stream(std::string_view target, std::string_view body, const OnEvent& onEvent,
                                   const Cancellation* cancel) const {
+    return streamFrom("POST", target, body, onEvent, cancel);
+}
+
+base::Result<void> Engine::streamFrom(std::string_view method, std::string_view target, std::string_view body,
+                                      const OnEvent& onEvent, const Cancellation* cancel) const {
     protocol::SseParser parser;
     std::string whole;
     bool hungUp = false;
@@ -101,7 +106,7 @@ base::Result<void> Engine::stream(std::string_view target, std::string_view body
         return !hungUp && !parser.overflowed();
     };
     CONCLAVE_TRY(const HttpResponse response,
-                 exchange(socketPath_, requestText("POST", target, body), onBody, cancel));
+                 exchange(socketPath_, requestText(method, target, body), onBody, cancel));
     if (parser.overflowed()) return Error{Code::EngineProtocol, socketPath_, {}, {"an event without an end"}};
     if (response.status() >= 400) return errorOf(response.status(), whole);
     if (!whole.empty()) onEvent({{}, whole});
@@ -165,6 +170,34 @@ base::Result<protocol::LoadReady> Engine::loadAdapter(const protocol::AdapterLoa
 base::Result<void> Engine::unloadAdapter(const std::string& name) const {
     CONCLAVE_TRY_VOID(ask("DELETE", protocol::modelTarget("/conclave/v1/adapters/", name)));
     return {};
+}
+
+base::Result<protocol::ExpertsSnapshot> Engine::experts(protocol::ExpertsQuery query) const {
+    query.stream = false;
+    CONCLAVE_TRY(const std::string body, ask("GET", protocol::expertsTarget(query)));
+    return protocol::readExpertsSnapshot(body);
+}
+
+base::Result<void> Engine::watchExperts(protocol::ExpertsQuery query, const OnExperts& onSnapshot,
+                                        const Cancellation* cancel) const {
+    query.stream = true;
+    base::Result<void> outcome = Error{Code::EngineLost, socketPath_, {}, {"it ended the stream"}};
+    const auto onEvent = [&](const protocol::SseEvent& event) {
+        if (event.event == protocol::kErrorEvent) {
+            outcome = errorOf(500, event.data);
+            return false;
+        }
+        const auto snapshot = protocol::readExpertsSnapshot(event.data);
+        if (!snapshot.ok()) {
+            outcome = snapshot.error();
+            return false;
+        }
+        if (onSnapshot(*snapshot)) return true;
+        outcome = base::Result<void>();
+        return false;
+    };
+    CONCLAVE_TRY_VOID(streamFrom("GET", protocol::expertsTarget(query), {}, onEvent, cancel));
+    return outcome;
 }
 
 base::Result<void> Engine::unloadModel(const std::string& name) const {

@@ -13,6 +13,7 @@
 #include "engine/protocol/chat.h"
 #include "engine/protocol/completion.h"
 #include "engine/protocol/engine_info.h"
+#include "engine/protocol/experts.h"
 #include "engine/protocol/lora.h"
 #include "engine/protocol/models.h"
 #include "engine/protocol/sse.h"
@@ -83,6 +84,13 @@ class Engine {
                                                   const Cancellation* cancel = nullptr) const;
     base::Result<void> unloadAdapter(const std::string& name) const;
 
+    /// Which experts the caller's own requests met; `query.stream` does not count.
+    base::Result<protocol::ExpertsSnapshot> experts(protocol::ExpertsQuery query) const;
+    /// The same again and again, `query.everySeconds` apart, until onSnapshot returns false.
+    using OnExperts = std::function<bool(const protocol::ExpertsSnapshot& snapshot)>;
+    base::Result<void> watchExperts(protocol::ExpertsQuery query, const OnExperts& onSnapshot,
+                                    const Cancellation* cancel = nullptr) const;
+
     /// Streams the answer whatever request.generation.stream says; onDelta gets each piece of text and
     /// returns false to stop. It may be empty.
     using OnDelta = std::function<bool(std::string_view text)>;
@@ -98,6 +106,8 @@ class Engine {
     base::Result<void> stop() const;
 
   private:
+    base::Result<void> streamFrom(std::string_view method, std::string_view target, std::string_view body,
+                                  const OnEvent& onEvent, const Cancellation* cancel) const;
     base::Result<protocol::LoadReady> load(std::string_view target, const protocol::Json& request,
                                            const OnProgress& progress, const Cancellation* cancel) const;
     Answer streamAnswer(std::string_view target, const std::string& body, const OnDelta& onDelta,

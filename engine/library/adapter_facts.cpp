@@ -4,6 +4,8 @@
 #include <set>
 #include <string_view>
 
+#include "engine/model/adapter_fused.h"
+
 namespace conclave::engine::library {
 namespace {
 
@@ -28,6 +30,22 @@ bool saysNothing(std::string_view word) {
     return false;
 }
 
+AdapterFacts saidBy(const formats::AdapterFile& file) {
+    AdapterFacts out;
+    out.format = file.kind == formats::AdapterFile::Kind::Peft ? "peft" : "gguf";
+    out.baseName = file.baseName;
+    out.alpha = file.alpha;
+    out.rankStabilised = file.rankStabilised;
+    std::set<std::string> targets;
+    for (const formats::TensorInfo& tensor : file.tensors.all())
+        targets.insert(targetOf(tensor.name));
+    out.targets.assign(targets.begin(), targets.end());
+    out.invocation.reserve(file.invocationTokens.size());
+    for (const int32_t token : file.invocationTokens)
+        out.invocation.push_back(base::TokenId{token});
+    return out;
+}
+
 }  // namespace
 
 std::string targetOf(const std::string& tensor) {
@@ -40,22 +58,37 @@ std::string targetOf(const std::string& tensor) {
     return out;
 }
 
+std::vector<uint32_t> ranksOf(const formats::AdapterFile& file,
+                              const std::vector<model::AdapterPair>& pairs) {
+    std::set<uint32_t> ranks;
+    for (const model::AdapterPair& pair : pairs) {
+        const std::vector<uint64_t>& shape = pair.a->shape;
+        if (model::fusedLayer(pair.module))
+            ranks.insert(file.rank);
+        else if (shape.size() >= 2)
+            ranks.insert(static_cast<uint32_t>(shape[shape.size() - 2]));
+    }
+    for (const auto& [pattern, rank] : file.rankPatterns)
+        ranks.insert(rank);
+    return {ranks.begin(), ranks.end()};
+}
+
+base::Result<AdapterFacts> factsAt(const std::string& path) {
+    CONCLAVE_TRY(const formats::AdapterFile file, formats::openAdapter(path));
+    CONCLAVE_TRY(const std::vector<model::AdapterPair> pairs, model::pairsOf(file));
+    AdapterFacts out = saidBy(file);
+    out.ranks = ranksOf(file, pairs);
+    out.counts.pairs = static_cast<uint32_t>(pairs.size());
+    return out;
+}
+
 AdapterFacts factsOf(const formats::AdapterFile& file, const model::Adapter& adapter) {
-    AdapterFacts out;
-    out.format = file.kind == formats::AdapterFile::Kind::Peft ? "peft" : "gguf";
-    out.baseName = file.baseName;
-    out.alpha = file.alpha;
-    out.rankStabilised = file.rankStabilised;
+    AdapterFacts out = saidBy(file);
     std::set<uint32_t> ranks;
     for (const auto& parts : adapter.factors)
         for (const model::LowRank& factor : parts)
             if (factor.a.rows > 0) ranks.insert(static_cast<uint32_t>(factor.a.rows));
     out.ranks.assign(ranks.begin(), ranks.end());
-    std::set<std::string> targets;
-    for (const formats::TensorInfo& tensor : file.tensors.all())
-        targets.insert(targetOf(tensor.name));
-    out.targets.assign(targets.begin(), targets.end());
-    out.invocation = adapter.invocation;
     out.counts = adapter.counts;
     out.bytes = adapter.bytes();
     return out;

@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "engine/base/ids.h"
+#include "engine/base/result.h"
 #include "engine/formats/adapter_file.h"
 #include "engine/model/adapter.h"
+#include "engine/model/adapter_names.h"
 
 namespace conclave::engine::library {
 
@@ -25,6 +27,13 @@ struct AdapterFacts {
 };
 
 AdapterFacts factsOf(const formats::AdapterFile& file, const model::Adapter& adapter);
+/// What the files at `path` alone say: the counts hold only their pairs. Errors: as formats::openAdapter()
+/// and model::pairsOf().
+base::Result<AdapterFacts> factsAt(const std::string& path);
+
+/// Ranks of pairs, ascending, each once; a fused pair's is that of the configuration, and those of patterns
+/// are there in any case.
+std::vector<uint32_t> ranksOf(const formats::AdapterFile& file, const std::vector<model::AdapterPair>& pairs);
 
 /// The module that a tensor of an adapter belongs to, the same for all layers and experts.
 std::string targetOf(const std::string& tensor);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "engine/formats/adapter_file.h"
+#include "engine/library/adapter_facts.h"
 #include "engine/model/adapter_fused.h"
 #include "engine/model/adapter_names.h"
 #include "engine/offline/adapter_base.h"
@@ -24,23 +25,11 @@ std::string targetOf(const std::string& module) {
     return module.substr(module.rfind('.') + 1);
 }
 
-/// The last but one dimension of A. Of a fused pair only the configuration knows it.
-uint32_t rankOf(const AdapterFile& file, const AdapterPair& pair) {
-    if (model::fusedLayer(pair.module)) return file.rank;
-    const std::vector<uint64_t>& shape = pair.a->shape;
-    return shape.size() < 2 ? 0 : static_cast<uint32_t>(shape[shape.size() - 2]);
-}
-
 void readPairs(const AdapterFile& file, const std::vector<AdapterPair>& pairs, AdapterInfo& info) {
-    std::set<uint32_t> ranks;
+    info.ranks = library::ranksOf(file, pairs);
     std::map<std::string, uint32_t> targets;
-    for (const AdapterPair& pair : pairs) {
-        ranks.insert(rankOf(file, pair));
+    for (const AdapterPair& pair : pairs)
         ++targets[targetOf(pair.module)];
-    }
-    for (const auto& [pattern, rank] : file.rankPatterns)
-        ranks.insert(rank);
-    info.ranks.assign(ranks.begin(), ranks.end());
     info.targets.assign(targets.begin(), targets.end());
     info.pairs = static_cast<uint32_t>(pairs.size());
     std::map<std::string, uint64_t> formats;

@@ -27,6 +27,7 @@ Json rowJson(const LoadedRow& row) {
             {"numerics_id", row.numericsId},
             {"context", row.context},
             {"chat", row.chat},
+            {"router", row.router ? routerJson(*row.router) : Json(nullptr)},
             {"warnings", row.warnings}};
 }
 
@@ -39,7 +40,8 @@ LoadedRow readRow(const Json& json) {
                   .numericsId = text(fields, "numerics_id"),
                   .context = count32(fields, "context"),
                   .chat = fields.boolean("chat").value_or(false),
-                  .warnings = {}};
+                  .warnings = {},
+                  .router = readRouter(fields)};
     if (const Json* warnings = fields.array("warnings"))
         for (const Json& warning : *warnings)
             if (warning.is_string()) row.warnings.push_back(warning.get<std::string>());

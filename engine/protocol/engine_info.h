@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/protocol/router.h"
 
 namespace conclave::engine::protocol {
 
@@ -18,6 +20,7 @@ struct LoadedRow {
     uint32_t context = 0;  ///< tokens a request may use, prompt and answer together
     bool chat = false;     ///< has a chat template
     std::vector<std::string> warnings;
+    std::optional<RouterWish> router{};  ///< of requests without one of their own; none: as trained
 };
 
 /// GET /conclave/v1/engine.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "engine/protocol/query.h"
@@ -45,6 +46,40 @@ Json layerJson(const ExpertLayer& layer) {
     return out;
 }
 
+uint32_t count32(Fields& fields, std::string_view name) {
+    return static_cast<uint32_t>(fields.integer(name, 0, std::numeric_limits<uint32_t>::max()).value_or(0));
+}
+
+/// Nothing where nothing was chosen.
+std::optional<ExpertFigures> readFigures(Fields& fields) {
+    constexpr double kMost = std::numeric_limits<double>::max();
+    const auto busiest = fields.number("max_vio", -1, kMost);
+    if (!busiest) return std::nullopt;
+    return ExpertFigures{.maxVio = *busiest,
+                         .cv = fields.number("cv", 0, kMost).value_or(0),
+                         .entropy = fields.number("entropy", 0, kMost).value_or(0),
+                         .dead = fields.number("dead", 0, kMost).value_or(0)};
+}
+
+std::optional<ExpertLayer> readLayer(const Json& json, uint32_t experts) {
+    Fields fields(json);
+    ExpertLayer out;
+    out.layer = count32(fields, "layer");
+    out.load = readFigures(fields);
+    if (const Json* floor = fields.object("floor")) {
+        Fields inner(*floor);
+        out.floor = readFigures(inner);
+    }
+    const Json* counts = fields.array("counts");
+    if (counts == nullptr || counts->size() != experts) return std::nullopt;
+    out.counts.reserve(experts);
+    for (const Json& count : *counts) {
+        if (!count.is_number_unsigned()) return std::nullopt;
+        out.counts.push_back(count.get<uint32_t>());
+    }
+    return out;
+}
+
 }  // namespace
 
 std::string readConversation(Fields& fields) {
@@ -78,6 +113,19 @@ base::Result<ExpertsQuery> readExpertsQuery(std::string_view query) {
     return out;
 }
 
+std::string expertsTarget(const ExpertsQuery& query) {
+    Json fields = Json::object();
+    if (!query.model.empty()) fields["model"] = query.model;
+    if (query.conversation) fields["conversation"] = *query.conversation;
+    if (query.adapter) fields["adapter"] = *query.adapter;
+    if (query.tokens) fields["tokens"] = *query.tokens;
+    if (query.seconds) fields["seconds"] = *query.seconds;
+    if (query.stream) fields["stream"] = true;
+    if (query.stream) fields["every"] = query.everySeconds;
+    const std::string text = queryText(fields);
+    return "/conclave/v1/experts" + (text.empty() ? text : "?" + text);
+}
+
 std::string toText(const ExpertsSnapshot& snapshot) {
     Json layers = Json::array();
     for (const ExpertLayer& layer : snapshot.layers)
@@ -89,6 +137,32 @@ std::string toText(const ExpertsSnapshot& snapshot) {
                  {"window", {{"tokens", snapshot.tokens}, {"seconds", rounded(snapshot.seconds)}}},
                  {"worst_layer", snapshot.worstLayer ? Json(*snapshot.worstLayer) : Json(nullptr)},
                  {"layers", std::move(layers)}});
+}
+
+base::Result<ExpertsSnapshot> readExpertsSnapshot(std::string_view body) {
+    const auto unexpected = [](const char* what) { return Error{Code::EngineProtocol, {}, {}, {what}}; };
+    CONCLAVE_TRY(const Json json, parseBody(body));
+    Fields fields(json);
+    ExpertsSnapshot out;
+    out.model = fields.text("model").value_or("");
+    out.experts = count32(fields, "experts");
+    out.chosen = count32(fields, "chosen");
+    if (fields.has("worst_layer")) out.worstLayer = count32(fields, "worst_layer");
+    if (const Json* window = fields.object("window")) {
+        Fields inner(*window);
+        constexpr auto kMost = std::numeric_limits<int64_t>::max();
+        out.tokens = static_cast<uint64_t>(inner.integer("tokens", 0, kMost).value_or(0));
+        out.seconds = inner.number("seconds", 0, std::numeric_limits<double>::max()).value_or(0);
+    }
+    const Json* layers = fields.array("layers");
+    if (layers == nullptr || fields.error()) return unexpected("no layers among the experts");
+    out.layers.reserve(layers->size());
+    for (const Json& item : *layers) {
+        auto layer = item.is_object() ? readLayer(item, out.experts) : std::nullopt;
+        if (!layer) return unexpected("a layer without a count for each of its experts");
+        out.layers.push_back(*std::move(layer));
+    }
+    return out;
 }
 
 }  // namespace conclave::engine::protocol

@@ -26,6 +26,8 @@ struct ExpertsQuery {
 };
 inline constexpr uint64_t kExpertWindow = 32'768;
 base::Result<ExpertsQuery> readExpertsQuery(std::string_view query);
+/// The whole target, query included.
+std::string expertsTarget(const ExpertsQuery& query);
 
 /// How evenly a layer's experts were used, and what an even router would show in such a window.
 struct ExpertFigures {
@@ -48,5 +50,6 @@ struct ExpertsSnapshot {
 };
 inline constexpr std::string_view kExpertsEvent = "experts";
 std::string toText(const ExpertsSnapshot& snapshot);
+base::Result<ExpertsSnapshot> readExpertsSnapshot(std::string_view body);
 
 }  // namespace conclave::engine::protocol

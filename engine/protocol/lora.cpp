@@ -70,7 +70,7 @@ base::Result<std::vector<LoraUse>> readLoraDefaults(std::string_view body) {
 std::string loraList(const std::vector<AdapterRow>& rows) {
     Json out = Json::array();
     for (const AdapterRow& row : rows)
-        out.push_back({{"id", row.id},
+        out.push_back({{"id", row.id ? Json(*row.id) : Json(nullptr)},
                        {"path", row.path},
                        {"scale", row.scale},
                        {"name", row.name},
@@ -82,9 +82,9 @@ Json adapterJson(const AdapterRow& row) {
     Json layers = Json::array();
     for (const AdapterRow::Layer& layer : row.layers)
         layers.push_back({{"layer", layer.layer}, {"matrices", layer.matrices}, {"experts", layer.experts}});
-    return {{"id", row.id},
+    return {{"id", row.id ? Json(*row.id) : Json(nullptr)},
             {"name", row.name},
-            {"model", row.model},
+            {"model", row.model.empty() ? Json(nullptr) : Json(row.model)},
             {"path", row.path},
             {"content_id", row.contentId},
             {"scale", row.scale},
@@ -104,8 +104,14 @@ std::string adapterList(const AdapterListing& listing) {
     Json data = Json::array();
     for (const AdapterRow& row : listing.rows)
         data.push_back(adapterJson(row));
+    Json installed = Json::array();
+    for (const AdapterListing::Installed& row : listing.installed)
+        installed.push_back({{"name", row.name},
+                             {"model", row.model.empty() ? Json(nullptr) : Json(row.model)},
+                             {"path", row.path}});
     return dump(Json{{"object", "list"},
                      {"data", std::move(data)},
+                     {"installed", std::move(installed)},
                      {"memory", {{"used", listing.bytes}, {"budget", listing.budget}}}});
 }
 
@@ -138,7 +144,7 @@ base::Result<AdapterListing> readAdapterList(std::string_view body) {
             return static_cast<uint32_t>(inner.integer(name, 0, UINT32_MAX).value_or(0));
         };
         AdapterRow row;
-        row.id = count("id");
+        if (inner.has("id")) row.id = count("id");
         row.name = inner.text("name").value_or("");
         row.model = inner.text("model").value_or("");
         row.path = inner.text("path").value_or("");
@@ -153,6 +159,14 @@ base::Result<AdapterListing> readAdapterList(std::string_view body) {
         row.lastUsedUnix = inner.integer("last_used", 0, kMost).value_or(0);
         out.rows.push_back(std::move(row));
     }
+    if (const Json* installed = fields.array("installed"))
+        for (const Json& item : *installed) {
+            if (!item.is_object())
+                return Error{Code::EngineProtocol, {}, {}, {"an adapter that is no object"}};
+            Fields inner(item);
+            out.installed.push_back({inner.text("name").value_or(""), inner.text("model").value_or(""),
+                                     inner.text("path").value_or("")});
+        }
     if (const Json* memory = fields.object("memory")) {
         Fields inner(*memory);
         out.bytes = static_cast<uint64_t>(inner.integer("used", 0, kMost).value_or(0));

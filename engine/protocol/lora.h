@@ -28,9 +28,9 @@ base::Result<std::vector<LoraUse>> readLoraDefaults(std::string_view body);
 
 /// An adapter of GET /lora-adapters and /conclave/v1/adapters.
 struct AdapterRow {
-    uint32_t id = 0;
-    std::string name, model, path;
-    double scale = 0;  ///< the caller's default
+    std::optional<uint32_t> id;     ///< none: never loaded so far
+    std::string name, model, path;  ///< no model: made for one that is not known
+    double scale = 0;               ///< the caller's default
     std::string contentId;
     uint32_t pairs = 0, matrices = 0, rank = 0;
     uint64_t bytes = 0;  ///< in memory; 0 where it is not loaded
@@ -59,6 +59,10 @@ struct AdapterDetails {
 /// All of them, and the memory that they take of what they may.
 struct AdapterListing {
     std::vector<AdapterRow> rows;
+    struct Installed {
+        std::string name, model, path;  ///< no model: it lies in the user's folder
+    };
+    std::vector<Installed> installed;  ///< requests can name them, and none has so far
     uint64_t bytes = 0, budget = 0;
 };
 

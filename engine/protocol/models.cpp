@@ -123,18 +123,7 @@ base::Result<LoadEvent> readLoadEvent(std::string_view event, std::string_view d
 }
 
 std::string modelTarget(std::string_view prefix, std::string_view id) {
-    constexpr std::string_view kDigits = "0123456789ABCDEF";
-    std::string out(prefix);
-    for (const char c : id) {
-        const auto byte = static_cast<unsigned char>(c);
-        const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                           std::string_view("-._~:@+").find(c) != std::string_view::npos;
-        if (plain)
-            out.push_back(c);
-        else
-            out.append({'%', kDigits[byte >> 4], kDigits[byte & 15]});
-    }
-    return out;
+    return std::string(prefix) + percentEncoded(id, "+");
 }
 
 std::string modelInTarget(std::string_view encoded) {

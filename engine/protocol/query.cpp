@@ -69,6 +69,32 @@ std::optional<std::string> percentDecoded(std::string_view encoded) {
     return out;
 }
 
+std::string percentEncoded(std::string_view text, std::string_view alsoPlain) {
+    constexpr std::string_view kDigits = "0123456789ABCDEF", kPlain = "-._~:@";
+    std::string out;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                           kPlain.find(c) != std::string_view::npos ||
+                           alsoPlain.find(c) != std::string_view::npos;
+        if (plain)
+            out.push_back(c);
+        else
+            out.append({'%', kDigits[byte >> 4], kDigits[byte & 15]});
+    }
+    return out;
+}
+
+std::string queryText(const Json& object) {
+    std::string out;
+    for (const auto& [name, value] : object.items()) {
+        const std::string text = value.is_string() ? value.get<std::string>() : dump(value);
+        out.append(out.empty() ? "" : "&").append(percentEncoded(name)).append("=");
+        out.append(percentEncoded(text));
+    }
+    return out;
+}
+
 base::Result<Json> parseQuery(std::string_view query, std::span<const QueryField> known) {
     Json out = Json::object();
     while (!query.empty()) {

@@ -12,6 +12,8 @@ namespace conclave::engine::protocol {
 
 /// Text with %XX as bytes; empty where an escape is broken.
 std::optional<std::string> percentDecoded(std::string_view encoded);
+/// Every byte but letters, digits, "-._~:@" and those in `alsoPlain` as %XX.
+std::string percentEncoded(std::string_view text, std::string_view alsoPlain = {});
 
 /// What the value of a query's field becomes: a string, a number where it is one, a boolean where it is true,
 /// false, 1 or 0. What is none of it stays a string, which Fields then refuses.
@@ -25,5 +27,8 @@ struct QueryField {
 /// standard has it) as an object for Fields. Errors: UnknownField, InvalidUtf8, and BadArgument for a field
 /// that is given twice and a broken escape.
 base::Result<Json> parseQuery(std::string_view query, std::span<const QueryField> known);
+
+/// What parseQuery() reads back: the fields of an object, in its order.
+std::string queryText(const Json& object);
 
 }  // namespace conclave::engine::protocol

@@ -21,7 +21,8 @@ protocol::LoadedRow rowOf(const Context& context, const library::LoadedModel& mo
             .numericsId = model.model->numericsId,
             .context = context.scheduler.contextOf(model),
             .chat = model.chatTemplate != nullptr,
-            .warnings = model.warnings};
+            .warnings = model.warnings,
+            .router = routerWishOf(model.router)};
 }
 
 }  // namespace

@@ -75,4 +75,29 @@ std::vector<protocol::ModelRow> adaptersAsModels(Context& context) {
     return out;
 }
 
+std::vector<protocol::AdapterListing::Installed> adaptersToLoad(Context& context) {
+    std::set<std::pair<std::string, std::string>> shelved;  // model and name
+    std::set<std::string> paths;
+    for (const library::ShelvedAdapter& entry : context.adapters.list()) {
+        shelved.emplace(entry.model, entry.name);
+        paths.insert(entry.path);
+    }
+    std::vector<protocol::AdapterListing::Installed> out;
+    for (const library::ModelEntry& model : context.library.list())
+        for (library::InstalledAdapter& adapter : library::adaptersBeside(model.path))
+            if (!shelved.contains({model.name, adapter.name}))
+                out.push_back({std::move(adapter.name), model.name, std::move(adapter.path)});
+    for (library::InstalledAdapter& adapter : library::installedAdapters({}))
+        if (!paths.contains(adapter.path))
+            out.push_back({std::move(adapter.name), {}, std::move(adapter.path)});
+    return out;
+}
+
+std::optional<protocol::AdapterListing::Installed> adapterToLoad(Context& context, const std::string& name) {
+    for (protocol::AdapterListing::Installed& adapter : adaptersToLoad(context))
+        if (adapter.name == name || (!adapter.model.empty() && adapter.model + ":" + adapter.name == name))
+            return std::move(adapter);
+    return std::nullopt;
+}
+
 }  // namespace conclave::engine::server

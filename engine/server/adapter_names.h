@@ -1,9 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/protocol/lora.h"
 #include "engine/protocol/models.h"
 #include "engine/server/routes.h"
 
@@ -23,5 +25,10 @@ base::Result<Named> namedBy(Context& context, const std::string& wanted);
 /// The adapters that the field `model` may name: those on the shelf, and those installed beside models,
 /// loaded or not. Each by its own name, or as "model:adapter" where that name means several.
 std::vector<protocol::ModelRow> adaptersAsModels(Context& context);
+
+/// The adapters that lie beside models or in the user's folder and are not on the shelf.
+std::vector<protocol::AdapterListing::Installed> adaptersToLoad(Context& context);
+/// The one of them that is called `name`, or "model:name"; nothing where there is none.
+std::optional<protocol::AdapterListing::Installed> adapterToLoad(Context& context, const std::string& name);
 
 }  // namespace conclave::engine::server

@@ -1,6 +1,7 @@
 // The adapters on the shelf: lists, each caller's default, loading and taking them off.
 #include "engine/protocol/lora.h"
 #include "engine/protocol/models.h"
+#include "engine/server/adapter_names.h"
 #include "engine/server/progress_writer.h"
 #include "engine/server/routes.h"
 
@@ -11,30 +12,57 @@ using library::ShelvedAdapter;
 using Model = std::shared_ptr<const library::LoadedModel>;
 using Defaults = std::vector<LoraDefault>;
 
-protocol::AdapterRow rowOf(const ShelvedAdapter& entry, const Defaults& defaults) {
-    const library::AdapterFacts& facts = *entry.facts;
+/// What the row has of the adapter's own facts.
+protocol::AdapterRow rowOf(const library::AdapterFacts& facts) {
     protocol::AdapterRow row;
+    row.pairs = facts.counts.pairs;
+    row.matrices = facts.counts.matrices;
+    row.rank = facts.ranks.empty() ? 0 : facts.ranks.back();
+    row.invoked = !facts.invocation.empty();
+    for (const model::AdapterCounts::Layer& layer : facts.counts.layers)
+        row.layers.push_back({layer.layer, layer.matrices, layer.experts});
+    return row;
+}
+
+protocol::AdapterRow rowOf(const ShelvedAdapter& entry, const Defaults& defaults) {
+    protocol::AdapterRow row = rowOf(*entry.facts);
     row.id = entry.id;
     row.name = entry.name;
     row.model = entry.model;
     row.path = entry.path;
     row.contentId = entry.contentId;
-    row.pairs = facts.counts.pairs;
-    row.matrices = facts.counts.matrices;
-    row.rank = facts.ranks.empty() ? 0 : facts.ranks.back();
-    row.bytes = entry.loaded ? facts.bytes : 0;
-    row.invoked = !facts.invocation.empty();
+    row.bytes = entry.loaded ? entry.facts->bytes : 0;
     row.loaded = entry.loaded;
     row.users = entry.users;
     row.loadedAtUnix = entry.loadedAtUnix;
     row.lastUsedUnix = entry.lastUsedUnix;
-    for (const model::AdapterCounts::Layer& layer : facts.counts.layers)
-        row.layers.push_back({layer.layer, layer.matrices, layer.experts});
     for (const LoraDefault& use : defaults)
         if (use.id == entry.id ||
             (use.installed && entry.installed && use.name == entry.name && use.model == entry.model))
             row.scale = use.scale;
     return row;
+}
+
+protocol::AdapterDetails detailsOf(protocol::AdapterRow row, const library::AdapterFacts& facts) {
+    return {.row = std::move(row),
+            .format = facts.format,
+            .trainedOn = facts.baseName,
+            .alpha = facts.alpha,
+            .rankStabilised = facts.rankStabilised,
+            .ranks = facts.ranks,
+            .targets = facts.targets,
+            .invocation = facts.invocation};
+}
+
+/// What the files of an adapter say that no request has named so far.
+base::Result<protocol::AdapterDetails> described(const protocol::AdapterListing::Installed& adapter) {
+    CONCLAVE_TRY(const library::AdapterFacts facts, library::factsAt(adapter.path));
+    protocol::AdapterRow row = rowOf(facts);
+    row.name = adapter.name;
+    row.model = adapter.model;
+    row.path = adapter.path;
+    row.loaded = false;
+    return detailsOf(std::move(row), facts);
 }
 
 std::vector<protocol::AdapterRow> rowsFor(Context& context, base::OwnerId owner) {
@@ -59,6 +87,17 @@ void loadNow(Context& context, const protocol::AdapterLoad& wish, const Model& m
     reply.end();
 }
 
+/// With every name that would have been known.
+base::Error unknownAdapter(Context& context, const std::string& name) {
+    std::string known;
+    const auto add = [&known](const std::string& one) { known += (known.empty() ? "" : ", ") + one; };
+    for (const ShelvedAdapter& entry : context.adapters.list())
+        add(entry.name);
+    for (const protocol::AdapterListing::Installed& adapter : adaptersToLoad(context))
+        add(adapter.name);
+    return {base::Code::UnknownAdapter, {}, {}, {name, known.empty() ? "none" : known}};
+}
+
 }  // namespace
 
 void listLora(Context& context, const Request& request, const Reply& reply) {
@@ -80,21 +119,20 @@ void setLora(Context& context, const Request& request, const Reply& reply) {
 
 void listAdapters(Context& context, const Request& request, const Reply& reply) {
     const library::AdapterShelf::Stats stats = context.adapters.stats();
-    reply.ok(protocol::adapterList({rowsFor(context, request.owner), stats.bytes, stats.budget}));
+    reply.ok(protocol::adapterList(
+        {rowsFor(context, request.owner), adaptersToLoad(context), stats.bytes, stats.budget}));
 }
 
 void oneAdapter(Context& context, const Request& request, const Reply& reply) {
     const auto entry = context.adapters.byName(request.argument);
-    if (!entry.ok()) return reply.fail(entry.error());
-    const library::AdapterFacts& facts = *entry->facts;
-    reply.ok(protocol::adapterDetails({.row = rowOf(*entry, context.loraDefaults.of(request.owner)),
-                                       .format = facts.format,
-                                       .trainedOn = facts.baseName,
-                                       .alpha = facts.alpha,
-                                       .rankStabilised = facts.rankStabilised,
-                                       .ranks = facts.ranks,
-                                       .targets = facts.targets,
-                                       .invocation = facts.invocation}));
+    if (!entry.ok()) {
+        const auto installed = adapterToLoad(context, request.argument);
+        if (!installed) return reply.fail(unknownAdapter(context, request.argument));
+        const auto details = described(*installed);
+        return details.ok() ? reply.ok(protocol::adapterDetails(*details)) : reply.fail(details.error());
+    }
+    reply.ok(protocol::adapterDetails(
+        detailsOf(rowOf(*entry, context.loraDefaults.of(request.owner)), *entry->facts)));
 }
 
 void loadAdapter(Context& context, const Request& request, const Reply& reply) {

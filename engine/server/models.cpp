@@ -2,6 +2,9 @@
 #include "engine/protocol/models.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
 #include <limits>
 
 #include "engine/server/adapter_names.h"
@@ -53,6 +56,15 @@ void loadNow(Context& context, const protocol::LoadRequest& wish, const Reply& r
     reply.end();
 }
 
+/// The double that a person wrote to get this float: 0.7, not 0.699999988.
+double asWritten(float value) {
+    std::array<char, 32> text{};
+    const char* end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+    double out = 0;
+    std::from_chars(text.data(), end, out);
+    return out;
+}
+
 }  // namespace
 
 model::RouterOptions routerOf(const protocol::RouterWish& wish) {
@@ -63,6 +75,22 @@ model::RouterOptions routerOf(const protocol::RouterWish& wish) {
         out.biases.push_back(
             {bias.layer, bias.expert,
              bias.value ? static_cast<float>(*bias.value) : -std::numeric_limits<float>::infinity()});
+    return out;
+}
+
+std::optional<protocol::RouterWish> routerWishOf(const model::RouterOptions& options) {
+    if (options == model::RouterOptions{}) return std::nullopt;
+    protocol::RouterWish out;
+    if (options.temperature != 1) out.temperature = asWritten(options.temperature);
+    if (options.active != 0) out.active = options.active;
+    if (options.floor != 0) out.floor = asWritten(options.floor);
+    out.bias.reserve(options.biases.size());
+    for (const model::RouterOptions::Bias& bias : options.biases) {
+        protocol::RouterBias& wish = out.bias.emplace_back();
+        wish.layer = bias.layer;
+        wish.expert = bias.expert;
+        if (std::isfinite(bias.value)) wish.value = asWritten(bias.value);
+    }
     return out;
 }
 

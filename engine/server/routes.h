@@ -82,6 +82,8 @@ void withAdapters(Context& context, AdapterWish wish, const Reply& reply, WithAd
 
 /// What a field `router` asks of the model's routers; nothing is checked yet.
 model::RouterOptions routerOf(const protocol::RouterWish& wish);
+/// Nothing where all is as trained.
+std::optional<protocol::RouterWish> routerWishOf(const model::RouterOptions& options);
 
 // The handlers, one file for each group.
 void chatCompletions(Context& context, const Request& request, const Reply& reply);

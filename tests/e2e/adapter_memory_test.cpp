@@ -227,7 +227,18 @@ TEST_F(FewAdaptersFit, OneIsDescribed) {
         matrices += layer["matrices"].get<uint32_t>();
     EXPECT_EQ(one["matrices"], matrices);
     EXPECT_EQ(message(get("/conclave/v1/adapters/nobody", 404)),
-              "there is no adapter nobody; there are: legal");
+              "there is no adapter nobody; there are: legal, customer-service");
+    const Json other = get("/conclave/v1/adapters/customer-service");
+    EXPECT_EQ(other["loaded"], false) << "nobody has named it so far, and its file says enough";
+    EXPECT_EQ(other["id"], nullptr);
+    EXPECT_EQ(other["format"], "peft");
+    EXPECT_EQ(protocol::dump(other["ranks"]), "[8]");
+    EXPECT_GT(other["pairs"], 0);
+    EXPECT_EQ(get("/conclave/v1/adapters/starter:customer-service"), other);
+    const Json list = get("/conclave/v1/adapters");
+    ASSERT_EQ(list["installed"].size(), 1u) << list.dump();
+    EXPECT_EQ(list["installed"][0]["name"], "customer-service");
+    EXPECT_EQ(list["installed"][0]["model"], "starter");
 }
 
 TEST(AdapterMemory, MoreThanThereIsIsRefusedAtTheStart) {

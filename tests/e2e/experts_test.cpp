@@ -68,6 +68,24 @@ TEST_F(ExpertsOverTheSocket, AStreamFollowsAnAnswer) {
     EXPECT_NE(seen.find("event: experts"), std::string::npos);
 }
 
+TEST_F(ExpertsOverTheSocket, TheClientSeesThemOnceAndAgainAndAgain) {
+    const Json answer = chat("Who lost a key?", R"("conversation":"client")");
+    protocol::ExpertsQuery query;
+    query.conversation = "client";
+    query.everySeconds = 0.1;
+    const auto once = engine().experts(query);
+    ASSERT_TRUE(once.ok()) << base::render(once.error());
+    EXPECT_EQ(once->model, "starter");
+    EXPECT_EQ(once->tokens, computed(answer));
+    int seen = 0;
+    const auto watched = engine().watchExperts(query, [&](const protocol::ExpertsSnapshot& snapshot) {
+        EXPECT_EQ(snapshot.tokens, once->tokens);
+        return ++seen < 3;
+    });
+    EXPECT_TRUE(watched.ok());
+    EXPECT_EQ(seen, 3);
+}
+
 TEST_F(ExpertsOverTheSocket, CountingIsAHundredthOfAStepAtMost) {
     for (int i = 0; i < 4; ++i)
         chat("Tell me about the weather, number " + std::to_string(i), R"("ignore_eos":true)");

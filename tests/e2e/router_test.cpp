@@ -89,6 +89,9 @@ TEST_F(RoutersOverTheSocket, AModelHasADefaultThatARequestReplacesWhole) {
     EXPECT_NE(set.body.find("event: ready"), std::string::npos) << set.body;
     EXPECT_EQ(text(complete(R"("model":"starter")")), one);
     EXPECT_EQ(text(complete(R"("model":"starter","router":{})")), trained);
+    const auto shown = engine().info();
+    ASSERT_TRUE(shown.ok() && shown->models.at(0).router.has_value());
+    EXPECT_EQ(shown->models[0].router->active, 1u);
     EXPECT_NE(send("POST", "/conclave/v1/models", R"({"name":"starter"})").body.find("event: ready"),
               std::string::npos);
     EXPECT_EQ(text(complete(R"("model":"starter")")), one) << "loading again without a word leaves it";
@@ -97,6 +100,7 @@ TEST_F(RoutersOverTheSocket, AModelHasADefaultThatARequestReplacesWhole) {
     EXPECT_NE(send("POST", "/conclave/v1/models", R"({"name":"starter","router":{}})").body.find("ready"),
               std::string::npos);
     EXPECT_EQ(text(complete(R"("model":"starter")")), trained);
+    EXPECT_FALSE(engine().info()->models.at(0).router.has_value());
 }
 
 TEST_F(RoutersOverTheSocket, MistakesAreOneSentence) {

@@ -142,6 +142,43 @@ TEST(Chat, TalksLineByLineAndRemembersWhatWasSaid) {
     EXPECT_NE(ended.error.find("starter model"), std::string::npos) << ended.error;  // says that it is tiny
 }
 
+TEST(Chat, ShowsTheExpertsOfItsConversationAlone) {
+    const Home home;
+    const Ended ended = home.conclave({"chat", "starter", "--temperature", "0", "--max-tokens", "8"},
+                                      "Hello\n/experts\n/clear\n/experts\n");
+    ASSERT_EQ(ended.code, 0) << ended.error;
+    const size_t first = ended.out.find("worst layer"), later = ended.out.find("requests      none yet");
+    EXPECT_LT(first, later) << ended.out;
+    EXPECT_LT(later, ended.out.size()) << "a new conversation has met none";
+    EXPECT_EQ(ended.out.find("worst layer", later), std::string::npos);
+
+    const Ended live = home.conclave({"experts", "--live", "--json"});
+    ASSERT_EQ(live.code, 0) << live.error;
+    EXPECT_GT(json::parse(live.out)["window"]["tokens"], 0);
+    const Ended without = home.conclave({"experts", "starter", "--live", "--adapter", "legal"});
+    EXPECT_NE(without.out.find("none yet"), std::string::npos) << without.out << without.error;
+    const std::pair<std::vector<std::string>, const char*> bad[] = {
+        {{"experts", "nobody", "--live"}, "nobody is not loaded; loaded are: starter"},
+        {{"experts", "--live", "--tokens", "0"}, "tokens: 0 is out of range"},
+        {{"experts", "--live", "--text", "x"}, "--live excludes --text"},
+        {{"experts", "starter", "--watch"}, "--watch requires --live"},
+        {{"experts"}, "model: is missing"}};
+    for (const auto& [words, what] : bad) {
+        const Ended refused = home.conclave(words);
+        EXPECT_NE(refused.code, 0) << what;
+        EXPECT_NE(refused.error.find(what), std::string::npos) << refused.error;
+    }
+}
+
+TEST(Adapters, TheListHasWhatIsLoadedAndWhatIsInstalled) {
+    const Home home;
+    ASSERT_EQ(home.conclave({"run", "starter", "Hello", "--adapter", "legal", "--max-tokens", "4"}).code, 0);
+    const Ended listed = home.conclave({"adapters", "list"});
+    ASSERT_EQ(listed.code, 0) << listed.error;
+    EXPECT_NE(listed.out.find("0  starter:legal  42 matrices, rank 8"), std::string::npos) << listed.out;
+    EXPECT_NE(listed.out.find("-  starter:customer-service  "), std::string::npos) << listed.out;
+}
+
 TEST(Serve, RefusesFlagsThatCannotBeMet) {
     const Home home;
     for (const std::vector<std::string>& words : {std::vector<std::string>{"serve", "--threads", "100000"},

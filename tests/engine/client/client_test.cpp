@@ -181,6 +181,46 @@ TEST_F(ClientTest, LoadingThatFails) {
               Code::EngineLost);
 }
 
+std::string snapshotEvent(uint64_t tokens) {
+    const protocol::ExpertsSnapshot snapshot{.model = "m", .experts = 4, .chosen = 2, .tokens = tokens};
+    return protocol::sseFrame(protocol::kExpertsEvent, protocol::toText(snapshot));
+}
+
+TEST_F(ClientTest, ExpertsAreWatchedUntilTheCallerHasSeenEnough) {
+    std::string asked;
+    FakeEngine fake(socket_, [&](const std::string& request) {
+        asked = request;
+        return FakeEngine::events(snapshotEvent(1) + snapshotEvent(2) + snapshotEvent(3));
+    });
+    protocol::ExpertsQuery query;
+    query.conversation = "a letter";
+    std::vector<uint64_t> seen;
+    const auto watched = Engine(socket_).watchExperts(query, [&](const protocol::ExpertsSnapshot& snapshot) {
+        seen.push_back(snapshot.tokens);
+        return seen.size() < 2;
+    });
+    EXPECT_TRUE(watched.ok());
+    EXPECT_EQ(seen, (std::vector<uint64_t>{1, 2}));
+    EXPECT_TRUE(asked.starts_with("GET /conclave/v1/experts?conversation=a%20letter&stream=true&every=1"))
+        << asked;
+}
+
+TEST_F(ClientTest, AWatchThatBreaksSaysWhy) {
+    const auto all = [](const protocol::ExpertsSnapshot&) { return true; };
+    FakeEngine ends(socket_, [&](const std::string&) { return FakeEngine::events(snapshotEvent(1)); });
+    EXPECT_EQ(Engine(socket_).watchExperts({}, all).error().code, Code::EngineLost);
+    const base::Error gone{Code::BadArgument, {}, "model", {"m is not loaded; loaded are: none"}};
+    FakeEngine fails(folder_ + "/f.sock", [&](const std::string&) {
+        return FakeEngine::events(snapshotEvent(1) +
+                                  protocol::sseFrame(protocol::kErrorEvent, protocol::errorBody(gone)));
+    });
+    EXPECT_EQ(base::render(Engine(folder_ + "/f.sock").watchExperts({}, all).error()), base::render(gone));
+    FakeEngine refuses(folder_ + "/g.sock",
+                       [&](const std::string&) { return FakeEngine::json(400, protocol::errorBody(gone)); });
+    EXPECT_EQ(Engine(folder_ + "/g.sock").watchExperts({}, all).error().code, Code::BadArgument);
+    EXPECT_EQ(Engine(folder_ + "/g.sock").experts({}).error().code, Code::BadArgument);
+}
+
 TEST_F(ClientTest, SomethingElseOnTheSocket) {
     FakeEngine fake(socket_, [](const std::string&) { return "220 mail.example.org ESMTP\r\n\r\n"; });
     EXPECT_EQ(Engine(socket_).info().error().code, Code::EngineProtocol);

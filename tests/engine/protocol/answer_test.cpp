@@ -192,10 +192,15 @@ TEST(EngineInfo, GoesThereAndBack) {
     info.protocol = kProtocol;
     info.pid = 42;
     info.models.push_back({"m", "/m", "deepseek", "m-sha", "ref-f32", 1024, true, {"w"}});
+    info.models.push_back({"steered", "/s", "mixtral", "s-sha", "ref-f32", 512, false, {}});
+    info.models.back().router = RouterWish{0.7, 4, 0.25, {{3, 17, 2.5}, {std::nullopt, 5, std::nullopt}}};
     info.limits = {1, 2, 3, 4};
     const auto back = readEngineInfo(toText(info));
     ASSERT_TRUE(back.ok());
     EXPECT_EQ(toText(*back), toText(info));
+    EXPECT_FALSE(back->models[0].router.has_value());
+    ASSERT_TRUE(back->models[1].router.has_value());
+    EXPECT_EQ(back->models[1].router->bias.size(), 2u);
     EXPECT_EQ(readEngineInfo("{}").error().code, Code::EngineProtocol);
     EXPECT_EQ(readEngineInfo("<html>").error().code, Code::EngineProtocol);
 }

@@ -116,5 +116,59 @@ TEST(ExpertsSnapshot, IsWrittenWhole) {
         R"("floor":{"max_vio":null,"cv":null,"entropy":null,"dead":null},"counts":[0,0],"shares":[0.0,0.0]}]})");
 }
 
+TEST(ExpertsSnapshot, GoesThereAndBack) {
+    ExpertsSnapshot snapshot{.model = "m", .experts = 2, .chosen = 1, .tokens = 3, .seconds = 1.25};
+    snapshot.layers.push_back({.layer = 0, .counts = {0, 0}, .load = {}, .floor = {}});
+    snapshot.layers.push_back({.layer = 4,
+                               .counts = {1, 2},
+                               .load = ExpertFigures{0.25, 0.5, 0.875, 0},
+                               .floor = ExpertFigures{0.5, 0.75, 0.625, 1}});
+    for (const auto& worst : {std::optional<uint32_t>(), std::optional<uint32_t>(4)}) {
+        snapshot.worstLayer = worst;
+        const auto back = readExpertsSnapshot(toText(snapshot));
+        ASSERT_TRUE(back.ok()) << base::render(back.error());
+        EXPECT_EQ(toText(*back), toText(snapshot));
+        EXPECT_EQ(back->worstLayer, worst);
+        EXPECT_FALSE(back->layers[0].load.has_value());
+        EXPECT_EQ(back->layers[1].floor->dead, 1);
+    }
+}
+
+TEST(ExpertsSnapshot, WhatMakesNoSenseIsAnError) {
+    for (const char* body :
+         {"", "[]", "{}", R"({"experts":2,"layers":7})", R"({"experts":2,"layers":[7]})",
+          R"({"experts":2,"layers":[{"layer":0}]})", R"({"experts":2,"layers":[{"layer":0,"counts":[1]}]})",
+          R"({"experts":2,"layers":[{"layer":0,"counts":[1,-1]}]})",
+          R"({"experts":2,"layers":[{"layer":0,"counts":[1,"x"]}]})"})
+        EXPECT_FALSE(readExpertsSnapshot(body).ok()) << body;
+}
+
+TEST(ExpertsQuery, ClientAndServerMeanTheSame) {
+    const auto there = [](const ExpertsQuery& query) {
+        const std::string target = expertsTarget(query);
+        const size_t mark = std::min(target.find('?'), target.size());
+        EXPECT_EQ(target.substr(0, mark), "/conclave/v1/experts");
+        return readExpertsQuery(target.substr(std::min(mark + 1, target.size())));
+    };
+    EXPECT_EQ(expertsTarget({}), "/conclave/v1/experts");
+    ExpertsQuery query;
+    query.model = "a+b & c=d/模型";
+    query.conversation = "50% of #1?";
+    query.adapter = "";
+    query.tokens = 7;
+    query.seconds = 9;
+    query.stream = true;
+    query.everySeconds = 0.25;
+    const auto back = there(query);
+    ASSERT_TRUE(back.ok()) << base::render(back.error());
+    EXPECT_EQ(back->model, query.model);
+    EXPECT_EQ(back->conversation, query.conversation);
+    EXPECT_EQ(back->adapter, query.adapter);
+    EXPECT_EQ(back->tokens, query.tokens);
+    EXPECT_EQ(back->seconds, query.seconds);
+    EXPECT_TRUE(back->stream);
+    EXPECT_EQ(back->everySeconds, query.everySeconds);
+}
+
 }  // namespace
 }  // namespace conclave::engine::protocol

@@ -74,8 +74,12 @@ TEST(Lora, AdaptersSurviveTheWire) {
     row.loaded = false;
     row.users = 2;
     row.layers = {{0, 7, 3}};
-    const auto listing = readAdapterList(adapterList({{row}, 5, 7}));
-    ASSERT_TRUE(listing.ok() && listing->rows.size() == 1);
+    const auto listing =
+        readAdapterList(adapterList({{row}, {{"letters", "starter", "/a"}, {"mine", "", "/b"}}, 5, 7}));
+    ASSERT_TRUE(listing.ok() && listing->rows.size() == 1 && listing->installed.size() == 2);
+    EXPECT_EQ(listing->installed[0].model, "starter");
+    EXPECT_EQ(listing->installed[1].name, "mine");
+    EXPECT_EQ(listing->installed[1].model, "");
     EXPECT_EQ(listing->bytes, 5u);
     EXPECT_EQ(listing->budget, 7u);
     const AdapterRow& read = listing->rows.front();
