@@ -1,5 +1,6 @@
 #include "engine/offline/additions.h"
 
+#include <cstring>
 #include <utility>
 
 #include "engine/offline/encoding.h"
@@ -7,32 +8,54 @@
 namespace conclave::engine::offline {
 namespace {
 
-/// sum += factor * values, for as many values as sum has.
-void accumulate(float factor, const float* values, std::span<float> sum) {
-    for (size_t i = 0; i < sum.size(); ++i)
-        sum[i] += factor * values[i];
+constexpr size_t kTile = 16;  // values whose sums stay in registers
+
+/// values[i] += Σ over k of factors[k] * rows[k * values.size() + i], in this order.
+void addProduct(std::span<const float> factors, const float* rows, std::span<float> values) {
+    const size_t size = values.size();
+    size_t at = 0;
+    for (; at + kTile <= size; at += kTile) {
+        using Floats = float __attribute__((vector_size(kTile * sizeof(float))));
+        Floats sum{}, row, before;
+        for (size_t k = 0; k < factors.size(); ++k) {
+            std::memcpy(&row, rows + k * size + at, sizeof row);
+            sum += factors[k] * row;
+        }
+        std::memcpy(&before, &values[at], sizeof before);
+        before += sum;
+        std::memcpy(&values[at], &before, sizeof before);
+    }
+    for (; at < size; ++at) {
+        float sum = 0;
+        for (size_t k = 0; k < factors.size(); ++k)
+            sum += factors[k] * rows[k * size + at];
+        values[at] += sum;
+    }
+}
+
+/// scale times column `column` of [rank][width].
+std::vector<float> scaledColumn(float scale, const std::vector<float>& matrix, size_t rank, size_t width,
+                                size_t column) {
+    std::vector<float> out(rank);
+    for (size_t k = 0; k < rank; ++k)
+        out[k] = scale * matrix[k * width + column];
+    return out;
 }
 
 }  // namespace
 
 void AddedMatrix::addRow(uint32_t row, std::span<float> values) const {
-    std::vector<float> sum(values.size(), 0.0f);
     for (const Product& p : products_) {
         CONCLAVE_CHECK(values.size() == p.inputs && row < p.outputs);
-        for (size_t k = 0; k < p.rank; ++k)
-            accumulate(p.scale * p.b[k * p.outputs + row], &p.a[k * p.inputs], sum);
+        addProduct(scaledColumn(p.scale, p.b, p.rank, p.outputs, row), p.a.data(), values);
     }
-    accumulate(1.0f, sum.data(), values);
 }
 
 void AddedMatrix::addColumn(uint32_t column, std::span<float> values) const {
-    std::vector<float> sum(values.size(), 0.0f);
     for (const Product& p : products_) {
         CONCLAVE_CHECK(values.size() == p.outputs && column < p.inputs);
-        for (size_t k = 0; k < p.rank; ++k)
-            accumulate(p.scale * p.a[k * p.inputs + column], &p.b[k * p.outputs], sum);
+        addProduct(scaledColumn(p.scale, p.a, p.rank, p.inputs, column), p.b.data(), values);
     }
-    accumulate(1.0f, sum.data(), values);
 }
 
 void Additions::add(std::shared_ptr<const model::Adapter> adapter, float strength) {

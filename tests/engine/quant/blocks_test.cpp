@@ -118,6 +118,24 @@ TEST(Blocks, ABlockThatIsNotFiniteStaysRecognisable) {
     }
 }
 
+TEST(Blocks, HalvesGoAwayFromZeroAndWhatIsJustBelowDoesNot) {
+    std::vector<float> values(32), out(32);
+    std::vector<std::byte> block(info(Format::Q8_0).blockBytes);
+    for (int whole = 0; whole < 126; ++whole)
+        for (const float sign : {1.0f, -1.0f}) {
+            const float half = static_cast<float>(whole) + 0.5f;
+            values = {127, half, std::nextafter(half, 0.0f), std::nextafter(half, 127.0f),
+                      static_cast<float>(whole)};
+            values.resize(32);
+            for (float& value : values)
+                value *= sign;  // the scale is 1
+            info(Format::Q8_0).encode(values.data(), 1, block.data());
+            info(Format::Q8_0).decode(block.data(), 1, out.data());
+            for (size_t i = 0; i < values.size(); ++i)
+                ASSERT_EQ(out[i], std::round(values[i])) << values[i];
+        }
+}
+
 TEST(Blocks, TinyValuesEncodeToZeros) {
     for (const Format format : {Format::Q8_0, Format::Q4_0}) {
         std::vector<float> values(32, std::numeric_limits<float>::denorm_min()), out(32, 1.0f);
