@@ -36,8 +36,8 @@ int watch(const client::Engine& engine, const protocol::ExpertsQuery& query, boo
 }  // namespace
 
 CLI::Option* addLiveFlags(CLI::App& app, LiveFlags& flags) {
-    CLI::Option* live = app.add_flag("--live", flags.live,
-                                     "Instead of a text: what the running engine answered for you");
+    CLI::Option* live =
+        app.add_flag("--live", flags.live, "Instead of a text: what the running engine answered for you");
     app.add_flag("--watch", flags.watch, "With --live: again each second, until Ctrl-C")->needs(live);
     app.add_option("--conversation", flags.conversation,
                    "With --live: only requests whose field conversation is this")
