@@ -17,10 +17,7 @@ void storeValues(KvType type, const float* from, size_t count, std::byte* to) {
         std::memcpy(to, from, count * sizeof(float));
         return;
     }
-    for (size_t i = 0; i < count; ++i) {
-        const uint16_t bits = quant::floatToHalf(from[i]);
-        std::memcpy(to + 2 * i, &bits, sizeof bits);
-    }
+    loops().toHalves(from, count, to);
 }
 
 /// How the rows of a launch are cut into units. Neighbouring positions of a sequence go together, as many as

@@ -72,6 +72,8 @@ struct Loops {
     void (*multiply)(const float* w, size_t wStride, size_t wRows, const float* x, size_t xStride,
                      size_t xRows, size_t cols, float* y, size_t yStride);
 
+    /// IEEE halves, as quant::floatToHalf() makes them; every NaN becomes the same.
+    void (*toHalves)(const float* x, size_t count, std::byte* out);
     void (*roundToBfloat16)(const float* x, size_t count, float* out);
     /// `rest`, where it is not null, gets what the rounding left: fma(-scale, integer, x).
     void (*quantise)(const float* x, size_t cols, Int8Row out, float* rest);

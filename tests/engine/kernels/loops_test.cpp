@@ -1,6 +1,7 @@
 #include "engine/kernels/reference/loops.h"
 
 #include <cmath>
+#include <limits>
 
 #include "tests/engine/kernels/cases.h"
 
@@ -53,6 +54,24 @@ TEST_F(TwoCopies, DecodeOfEverySixteenBits) {
                     << i;
         }
     }
+}
+
+TEST_F(TwoCopies, HalvesOfFloatsAroundEveryHalf) {
+    std::vector<float> values;
+    for (uint32_t bits = 0; bits < 65536; ++bits) {
+        const float half = quant::halfToFloat(static_cast<uint16_t>(bits)),
+                    next = quant::halfToFloat(static_cast<uint16_t>(bits + 1)), between = (half + next) / 2;
+        for (const float value : {half, std::nextafter(half, next), between, std::nextafter(between, half),
+                                  std::nextafter(between, next)})
+            values.push_back(value);
+    }
+    values.push_back(-std::numeric_limits<float>::quiet_NaN());  // and a count that eight does not divide
+    std::vector<uint16_t> first(values.size()), second(values.size());
+    plain.toHalves(values.data(), values.size(), reinterpret_cast<std::byte*>(first.data()));
+    fused.toHalves(values.data(), values.size(), reinterpret_cast<std::byte*>(second.data()));
+    EXPECT_EQ(first, second);
+    for (size_t i = 0; i < values.size(); ++i)
+        ASSERT_EQ(first[i], std::isnan(values[i]) ? 0x7e00 : quant::floatToHalf(values[i])) << values[i];
 }
 
 TEST_F(TwoCopies, Products) {

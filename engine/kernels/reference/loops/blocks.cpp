@@ -127,6 +127,24 @@ void decode(Format format, const std::byte* in, size_t values, float* out) {
         __builtin_memcpy(out, in, values * sizeof(float));
 }
 
+void toHalves(const float* x, size_t count, std::byte* out) {
+    size_t i = 0;
+#if defined(__F16C__)
+    using Halves8 = short __attribute__((vector_size(16)));
+    for (; i + 8 <= count; i += 8) {
+        const Lanes8 eight = load8(x + i);
+        const Lanes8 nan = broadcast8(__builtin_nanf(""));
+        // The instruction keeps what a NaN carries, the C++ does not.
+        const Halves8 halves = __builtin_ia32_vcvtps2ph256(eight == eight ? eight : nan, 0);
+        __builtin_memcpy(out + 2 * i, &halves, sizeof halves);
+    }
+#endif
+    for (; i < count; ++i) {
+        const uint16_t bits = x[i] == x[i] ? quant::floatToHalf(x[i]) : uint16_t{0x7e00};
+        __builtin_memcpy(out + 2 * i, &bits, sizeof bits);
+    }
+}
+
 void unpack(Format format, const std::byte* in, size_t cols, UnpackedRow out) {
     find(format)->unpack(in, cols, out);
 }

@@ -36,6 +36,29 @@ template <int run, bool minimums> float product(UnpackedRow w, Int8Row x, size_t
     return sum;
 }
 
+using Integers8 = int32_t __attribute__((vector_size(32)));
+using Bytes32 = int8_t __attribute__((vector_size(32)));
+using Bytes16 = int8_t __attribute__((vector_size(16)));
+
+/// x * inverse, to the nearest integer, ties to even. No product is beyond 127.
+CONCLAVE_INLINE Integers8 roundEight(const float* x, Lanes8 inverse) {
+    constexpr float kShift = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+    constexpr int32_t kShiftBits = 0x4b400000;
+    return __builtin_bit_cast(Integers8, load8(x) * inverse + kShift) - kShiftBits;
+}
+
+/// Sixteen of them as bytes; gives their sum.
+CONCLAVE_INLINE int32_t roundSixteen(const float* x, float inverse, int8_t* values) {
+    const Lanes8 factor = broadcast8(inverse);
+    const Integers8 first = roundEight(x, factor), second = roundEight(x + 8, factor);
+    const Bytes16 bytes = __builtin_shufflevector(
+        __builtin_bit_cast(Bytes32, first), __builtin_bit_cast(Bytes32, second), 0, 4, 8, 12, 16, 20, 24, 28,
+        32, 36, 40, 44, 48, 52, 56, 60);
+    __builtin_memcpy(values, &bytes, sizeof bytes);
+    const Integers8 both = first + second;
+    return ((both[0] + both[4]) + (both[1] + both[5])) + ((both[2] + both[6]) + (both[3] + both[7]));
+}
+
 }  // namespace
 
 float multiplyInt8(UnpackedShape shape, UnpackedRow w, Int8Row x, size_t cols) {
@@ -46,7 +69,6 @@ float multiplyInt8(UnpackedShape shape, UnpackedRow w, Int8Row x, size_t cols) {
 
 void quantise(const float* x, size_t cols, Int8Row out, float* rest) {
     constexpr uint32_t kInfinity = 0x7f800000u;
-    constexpr float kShift = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, ties to even
     for (size_t block = 0; block < cols / 32; ++block, x += 32) {
         uint32_t largest = 0;  // the bits of |x| order like |x|, infinities and NaN above all
         for (int i = 0; i < 32; ++i) {
@@ -58,11 +80,11 @@ void quantise(const float* x, size_t cols, Int8Row out, float* rest) {
         const bool usable = largest < kInfinity && inverse < __builtin_inff();
         int8_t* values = out.values + 32 * block;
         int32_t sums[2] = {0, 0};
-        for (int i = 0; i < 32; ++i) {
-            const float shifted = (usable ? x[i] * inverse : 0.0f) + kShift;
-            const int32_t integer = static_cast<int32_t>(__builtin_bit_cast(uint32_t, shifted) - 0x4b400000u);
-            values[i] = static_cast<int8_t>(integer);
-            sums[i / 16] += integer;
+        if (usable) {
+            sums[0] = roundSixteen(x, inverse, values);
+            sums[1] = roundSixteen(x + 16, inverse, values + 16);
+        } else {
+            __builtin_memset(values, 0, 32);
         }
         const float scale = usable ? most / 127.0f : largest < kInfinity ? 0.0f : __builtin_nanf("");
         out.scales[block] = scale;
