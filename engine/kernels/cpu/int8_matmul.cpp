@@ -16,9 +16,10 @@ using reference::aligned;
 
 /// Stripes of weights that stay in the second cache while all tiles of activations pass: 192 rows.
 constexpr uint32_t kStripesTogether = 12;
-/// Pieces of a launch for each worker. Whoever is done takes the next: a core that a neighbour slows down
-/// would else make all others wait. No bit depends on who multiplies a stripe.
-constexpr size_t kPiecesPerWorker = 8;
+/// Whoever is done takes the next piece, this part of a worker's share of what is left: large ones first,
+/// which are read in runs, small ones at the end, so that nobody waits long for the last. A core that a
+/// neighbour slows down takes fewer. No bit depends on who multiplies a stripe.
+constexpr size_t kPartOfShare = 2;
 /// Stripes that a piece of few rows has at least, so that it is read in runs.
 constexpr size_t kLeastStripes = 4;
 /// Activations up to which every worker rounds all of them for itself: less than waiting for each other
@@ -92,14 +93,15 @@ class Launching {
         }
     }
 
-    size_t pieces(size_t workers) const {
+    /// Where the piece ends that begins at `from`.
+    size_t pieceEnd(size_t from, size_t workers) const {
         const size_t least = rows_ < 4 * groups_.size() ? kLeastStripes : kStripesTogether;
-        return std::clamp(stripes_ / least, workers, kPiecesPerWorker * workers);
+        const size_t part = (cost_ - from) / (kPartOfShare * workers);
+        return std::min(cost_, from + std::max(part, cost_ / stripes_ * least));
     }
 
     /// Multiplies a piece of all stripes, measured by what they cost.
-    void multiply(size_t piece, size_t pieces, const std::byte* tiles) const {
-        const size_t from = cost_ * piece / pieces, to = cost_ * (piece + 1) / pieces;
+    void multiply(size_t from, size_t to, const std::byte* tiles) const {
         size_t before = 0, row = 0;
         for (const MatmulGroup& group : groups_) {
             const size_t each = costOf(group), stripes = stripesOf(group);
@@ -198,9 +200,10 @@ void int8Matmul(const TileTable& table, Launch& launch, std::span<const MatmulGr
     if (rows == 0) return;
     std::atomic<size_t> next{0};
     const auto multiply = [&](size_t workers, const std::byte* tiles) {
-        const size_t pieces = launching.pieces(workers);
-        for (size_t piece; (piece = next.fetch_add(1, std::memory_order_relaxed)) < pieces;)
-            launching.multiply(piece, pieces, tiles);
+        for (size_t from = next; from < launching.work(); from = next) {
+            const size_t to = launching.pieceEnd(from, workers);
+            if (next.compare_exchange_weak(from, to)) launching.multiply(from, to, tiles);
+        }
     };
     if (launching.values() <= kRoundAlone) {
         const size_t perWorker = launching.tileBytes() + launching.roundingBytes();

@@ -51,9 +51,9 @@ CONCLAVE_INLINE Integers8 roundEight(const float* x, Lanes8 inverse) {
 CONCLAVE_INLINE int32_t roundSixteen(const float* x, float inverse, int8_t* values) {
     const Lanes8 factor = broadcast8(inverse);
     const Integers8 first = roundEight(x, factor), second = roundEight(x + 8, factor);
-    const Bytes16 bytes = __builtin_shufflevector(
-        __builtin_bit_cast(Bytes32, first), __builtin_bit_cast(Bytes32, second), 0, 4, 8, 12, 16, 20, 24, 28,
-        32, 36, 40, 44, 48, 52, 56, 60);
+    const Bytes16 bytes =
+        __builtin_shufflevector(__builtin_bit_cast(Bytes32, first), __builtin_bit_cast(Bytes32, second), 0, 4,
+                                8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60);
     __builtin_memcpy(values, &bytes, sizeof bytes);
     const Integers8 both = first + second;
     return ((both[0] + both[4]) + (both[1] + both[5])) + ((both[2] + both[6]) + (both[3] + both[7]));
