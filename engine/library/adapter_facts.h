@@ -21,10 +21,14 @@ struct AdapterFacts {
     std::vector<std::string> targets;
     std::vector<base::TokenId> invocation;
     model::AdapterCounts counts;
-    uint64_t bytes = 0;  ///< in memory
+    uint64_t bytes = 0;           ///< in memory
+    bool changesNothing = false;  ///< as model::Adapter
 };
 
 AdapterFacts factsOf(const formats::AdapterFile& file, const model::Adapter& adapter);
+
+/// Sentences for who loads the adapter `name`; mostly none.
+std::vector<std::string> warningsOf(const std::string& name, const AdapterFacts& facts);
 
 /// The module that a tensor of an adapter belongs to, the same for all layers and experts.
 std::string targetOf(const std::string& tensor);
