@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 
 #include "engine/cli/terminal.h"
@@ -41,6 +42,8 @@ base::Result<std::string> loadAdapter(const client::Engine& engine, const protoc
                      bar.show(progress.stage, progress.done, progress.total);
                  }));
     bar.clear();
+    for (const std::string& warning : ready.warnings)
+        std::fprintf(stderr, "conclave: warning: %s\n", warning.c_str());
     return ready.id;
 }
 

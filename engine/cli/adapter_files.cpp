@@ -94,6 +94,8 @@ void print(const offline::AdapterInfo& info) {
                          readableBytes(info.loadedBytes) + " in memory");
     if (!info.orientation.empty()) line("fused", info.orientation + ", decided by " + info.orientationBy);
     printLayers(info);
+    for (const std::string& warning : info.warnings)
+        line("warning", warning);
 }
 
 int info(const Options& options) {

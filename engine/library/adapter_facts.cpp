@@ -91,7 +91,15 @@ AdapterFacts factsOf(const formats::AdapterFile& file, const model::Adapter& ada
     out.ranks.assign(ranks.begin(), ranks.end());
     out.counts = adapter.counts;
     out.bytes = adapter.bytes();
+    out.changesNothing = adapter.changesNothing;
     return out;
+}
+
+std::vector<std::string> warningsOf(const std::string& name, const AdapterFacts& facts) {
+    if (!facts.changesNothing) return {};
+    return {"adapter " + name +
+            " changes nothing: every product of its factors is zero, as before training; if it was trained, "
+            "save it again"};
 }
 
 }  // namespace conclave::engine::library

@@ -23,7 +23,8 @@ struct AdapterFacts {
     std::vector<std::string> targets;
     std::vector<base::TokenId> invocation;
     model::AdapterCounts counts;
-    uint64_t bytes = 0;  ///< in memory
+    uint64_t bytes = 0;           ///< in memory
+    bool changesNothing = false;  ///< as model::Adapter
 };
 
 AdapterFacts factsOf(const formats::AdapterFile& file, const model::Adapter& adapter);
@@ -34,6 +35,9 @@ base::Result<AdapterFacts> factsAt(const std::string& path);
 /// Ranks of pairs, ascending, each once; a fused pair's is that of the configuration, and those of patterns
 /// are there in any case.
 std::vector<uint32_t> ranksOf(const formats::AdapterFile& file, const std::vector<model::AdapterPair>& pairs);
+
+/// Sentences for who loads the adapter `name`; mostly none.
+std::vector<std::string> warningsOf(const std::string& name, const AdapterFacts& facts);
 
 /// The module that a tensor of an adapter belongs to, the same for all layers and experts.
 std::string targetOf(const std::string& tensor);

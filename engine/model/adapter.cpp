@@ -7,6 +7,7 @@
 #include "engine/model/adapter_fused.h"
 #include "engine/model/adapter_layout.h"
 #include "engine/model/adapter_names.h"
+#include "engine/model/adapter_probe.h"
 #include "engine/model/adapter_values.h"
 #include "engine/model/base_fingerprint.h"
 #include "engine/model/model.h"
@@ -41,17 +42,17 @@ kernels::MatrixView put(const AdapterValues& values, const FactorSource& source,
     return view;
 }
 
-/// Every pair of the file with the memory that all of them need.
-Result<std::vector<PlannedPair>> planPairs(const AdapterFile& file, const ModelConfig& config,
+/// Every pair with the memory that all of them need.
+Result<std::vector<PlannedPair>> planPairs(const AdapterFile& file, const std::vector<AdapterPair>& pairs,
+                                           std::optional<Orientation> orientation, const ModelConfig& config,
                                            const MatrixTable& matrices, size_t& bytes) {
     std::vector<PlannedPair> out;
-    CONCLAVE_TRY(const std::vector<AdapterPair> pairs, pairsOf(file));
-    const OrientationProof proof = orientationOf(file, pairs, config);
+    out.reserve(pairs.size());
     for (const AdapterPair& pair : pairs) {
         PlannedPair planned{.pair = pair, .factors = {}};
         std::string scaledAs;
         CONCLAVE_TRY(std::vector<FactorPlan> plans,
-                     planFactors(file, pair, proof.orientation, config, matrices, scaledAs));
+                     planFactors(file, pair, orientation, config, matrices, scaledAs));
         CONCLAVE_TRY(planned.scale, file.scaleOf(scaledAs, plans[0].rank));
         planned.factors = placeFactors(pair, std::move(plans), bytes);
         if (!std::isfinite(planned.scale))
@@ -113,8 +114,11 @@ Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, cons
         CONCLAVE_TRY_VOID(checkFingerprint(file.baseFingerprint, baseFingerprint(config), file.path,
                                            file.fingerprintKey()));
     }
+    CONCLAVE_TRY(const std::vector<AdapterPair> read, pairsOf(file));
+    const std::optional<Orientation> orientation = orientationOf(file, read, config).orientation;
     size_t bytes = 0;
-    CONCLAVE_TRY(const std::vector<PlannedPair> pairs, planPairs(file, config, matrices, bytes));
+    CONCLAVE_TRY(const std::vector<PlannedPair> pairs,
+                 planPairs(file, read, orientation, config, matrices, bytes));
     auto adapter = std::make_shared<Adapter>();
     adapter->factors.resize(matrices.matrices.size());
     for (const PlannedPair& planned : pairs)
@@ -138,7 +142,10 @@ Result<std::shared_ptr<const Adapter>> loadAdapter(const AdapterFile& file, cons
             adapter->mostRank = std::max(adapter->mostRank, plan.rank);
         }
     }
+    const Result<void> probed = probeAdapter({file, read, orientation, config, matrices}, *adapter);
     if (!file.tensors.unchanged()) return Error{Code::FileChanged, file.path, "", {}};
+    if (!probed.ok()) return probed.error();
+    adapter->changesNothing = changesNothing(*adapter);
     count(pairs, matrices, adapter->counts);
     adapter->counts.pairs = static_cast<uint32_t>(pairs.size());
     for (const int32_t token : file.invocationTokens)

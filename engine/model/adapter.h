@@ -42,6 +42,7 @@ struct Adapter {
     std::vector<base::TokenId> invocation;      ///< aLoRA: works from their last occurrence on
     AdapterCounts counts;
     uint32_t mostRank = 0;
+    bool changesNothing = false;  ///< one of the factors of every pair is zero, as before training
     platform::Memory memory;
 
     /// What it takes in memory: its factors and the tables that find them.
@@ -70,7 +71,8 @@ using ReserveMemory = std::function<base::Result<void>(uint64_t bytes)>;
 /// and GGUF's, over bases of either kind, with the rows of Q and K in the order of the base and the factors
 /// of kv_b in its two halves. A tensor that finds no place is an error, never left out. Errors:
 /// AdapterMismatch, UnsupportedOption, MissingTensor (half of a pair), TensorShape, TensorFormat,
-/// ValueOutOfRange (ranks, values that are not finite), OutOfMemory, and what `reserve` says.
+/// ValueOutOfRange (ranks, values that are not finite), OutOfMemory, what `reserve` says, and Internal where
+/// what lies in memory in the end is not what the file says (adapter_probe.h).
 base::Result<std::shared_ptr<const Adapter>> loadAdapter(const formats::AdapterFile& file, const Model& model,
                                                          const ReserveMemory& reserve = {});
 /// The same for a model whose weights are not needed.

@@ -49,25 +49,26 @@ class Planner {
             const MatrixTable& table)
         : file_(file), pair_(pair), config_(config), table_(table) {}
 
-    Result<std::vector<FactorPlan>> plan(Role role, const NameNumbers& numbers, bool oneExpert) {
+    Result<std::vector<FactorPlan>> plan(const ModuleName& name) {
+        Role role = name.role;
         if (role == Role::Embedding)
             return Error{Code::UnsupportedOption,
                          file_.path,
                          pair_.a->name,
                          {"an adapted embedding", "merge the adapter into the model instead"}};
-        if (role == Role::LatentB) return planLatent(numbers.layer);
+        if (role == Role::LatentB) return planLatent(name.layer);
         if (role == Role::Head && config_.tiedEmbeddings) role = Role::Embedding;
-        const std::optional<MatrixId> id = table_.find(role, numbers.layer);
+        const std::optional<MatrixId> id = table_.find(role, name.layer);
         if (!id || table_[*id].rows < 2) return mismatch(file_, *pair_.a, "the model has no such matrix");
         const MatrixInfo& info = table_[*id];
-        if (oneExpert && numbers.expert >= info.matrices)
+        if (name.expert && *name.expert >= info.matrices)
             return mismatch(file_, *pair_.a,
                             "the model has " + std::to_string(info.matrices) + " experts in a layer");
-        const uint32_t parts = oneExpert ? 1 : info.matrices;
+        const uint32_t parts = name.expert ? 1 : info.matrices;
         CONCLAVE_TRY(const uint32_t rank, rankOf(parts, info.rows, info.cols));
         std::vector<FactorPlan> out;
         for (uint32_t i = 0; i < parts; ++i) {
-            FactorPlan plan = plain(*id, oneExpert ? numbers.expert : i, rank, info.rows, info.cols);
+            FactorPlan plan = plain(*id, name.expert.value_or(i), rank, info.rows, info.cols);
             plan.a.begin = size_t{i} * rank * info.cols;
             plan.b.begin = size_t{i} * rank * info.rows;
             plan.order = orderOf(role, info.rows);
@@ -190,20 +191,28 @@ Result<std::vector<AdapterPair>> pairsOf(const AdapterFile& file) {
     return out;
 }
 
+std::optional<ModuleName> moduleNamed(const std::string& module, AdapterFile::Kind kind,
+                                      const MatrixTable& table) {
+    const std::string tensor = module + ".weight";
+    for (const NameRow& row : table.names) {
+        const std::string_view pattern = kind == AdapterFile::Kind::Peft ? row.huggingFace : row.gguf;
+        if (pattern.empty()) continue;
+        const std::optional<NameNumbers> numbers = matchName(pattern, tensor);
+        if (!numbers) continue;
+        ModuleName name{.role = row.role, .layer = numbers->layer, .expert = {}};
+        if (pattern.find("{expert}") != std::string_view::npos) name.expert = numbers->expert;
+        return name;
+    }
+    return std::nullopt;
+}
+
 Result<std::vector<FactorPlan>> planFactors(const AdapterFile& file, const AdapterPair& pair,
                                             std::optional<Orientation> orientation, const ModelConfig& config,
                                             const MatrixTable& table, std::string& scaledAs) {
     scaledAs = pair.module;
-    const bool peft = file.kind == AdapterFile::Kind::Peft;
-    for (const NameRow& row : table.names) {
-        const std::string_view pattern = peft ? row.huggingFace : row.gguf;
-        if (pattern.empty()) continue;
-        const std::optional<NameNumbers> numbers = matchName(pattern, pair.module + ".weight");
-        if (!numbers) continue;
-        const bool oneExpert = pattern.find("{expert}") != std::string_view::npos;
-        return Planner(file, pair, config, table).plan(row.role, *numbers, oneExpert);
-    }
-    if (peft)
+    if (const std::optional<ModuleName> name = moduleNamed(pair.module, file.kind, table))
+        return Planner(file, pair, config, table).plan(*name);
+    if (file.kind == AdapterFile::Kind::Peft)
         if (const std::optional<uint32_t> layer = fusedLayer(pair.module))
             return planFused(file, pair, *layer, orientation, config, table, scaledAs);
     return mismatch(file, *pair.a, "the model has no such matrix");

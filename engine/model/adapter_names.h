@@ -19,6 +19,13 @@ struct AdapterPair {
     const formats::TensorInfo* b = nullptr;
 };
 
+/// What a module's name stands for.
+struct ModuleName {
+    Role role;
+    uint32_t layer = 0;
+    std::optional<uint32_t> expert;  ///< of a name for one expert; nothing: all matrices behind the role
+};
+
 /// Where the values of one factor lie in a tensor: value i of rank k at begin + k * rankStride + i *
 /// valueStride.
 struct FactorSource {
@@ -43,6 +50,10 @@ enum class Orientation : uint8_t {
 /// The pairs of `file`, ascending by module. Errors: UnsupportedOption for a tensor that is no half of a
 /// pair; MissingTensor for a half without the other.
 base::Result<std::vector<AdapterPair>> pairsOf(const formats::AdapterFile& file);
+
+/// By the naming that files of this kind use; nothing where it is no matrix, and for PEFT's fused experts.
+std::optional<ModuleName> moduleNamed(const std::string& module, formats::AdapterFile::Kind kind,
+                                      const MatrixTable& table);
 
 /// Every matrix that `pair` adapts. `orientation` counts where shapes leave it open; `scaledAs` becomes the
 /// name under which PEFT's patterns know the module. Errors: as loadAdapter().

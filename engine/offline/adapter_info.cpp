@@ -44,6 +44,7 @@ Result<void> attach(const AdapterFile& file, const std::vector<AdapterPair>& pai
     CONCLAVE_TRY(const auto adapter, loadFor(base, file));
     info.counts = adapter->counts;
     info.loadedBytes = adapter->memory.size();
+    info.warnings = library::warningsOf(info.path, library::factsOf(file, *adapter));
     const bool fused = std::ranges::any_of(
         pairs, [](const AdapterPair& pair) { return model::fusedLayer(pair.module).has_value(); });
     if (!fused) return {};
@@ -107,6 +108,7 @@ nlohmann::ordered_json toJson(const AdapterInfo& info) {
     out["matrices"] = info.counts.matrices;
     out["loaded_bytes"] = info.loadedBytes;
     out["layers"] = layers;
+    out["warnings"] = info.warnings;
     if (!info.orientation.empty())
         out["orientation"] = {{"fused_experts", info.orientation}, {"decided_by", info.orientationBy}};
     return out;

@@ -35,6 +35,7 @@ struct AdapterInfo {
     uint64_t loadedBytes = 0;   ///< in memory
     std::string orientation;    ///< of fused experts: "A over inputs" or "A over outputs"; empty = none are
     std::string orientationBy;  ///< "shapes" or "peft_version"
+    std::vector<std::string> warnings;  ///< sentences
 };
 
 /// Reads an adapter; with a model, also attaches it to the model's matrices without loading their weights.

@@ -83,7 +83,8 @@ void loadNow(Context& context, const protocol::AdapterLoad& wish, const Model& m
     if (!held.ok()) return reply.fail(held.error());
     progress.begin();
     reply.event(std::string(protocol::kReadyEvent),
-                protocol::toText(protocol::LoadReady{held->adapter->name, {}}));
+                protocol::toText(protocol::LoadReady{
+                    held->adapter->name, library::warningsOf(held->adapter->name, *held->adapter->facts)}));
     reply.end();
 }
 

@@ -1,7 +1,12 @@
 // Adapters through the real engine and its socket: chosen by the request, switched under many streams.
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <gtest/gtest.h>
+#include <iterator>
 #include <map>
 #include <thread>
 
@@ -11,6 +16,7 @@
 namespace conclave::tests {
 namespace {
 
+namespace fs = std::filesystem;
 using namespace conclave::engine;
 using protocol::Json;
 
@@ -29,6 +35,30 @@ class AdaptersOverTheSocket : public StarterEngine {
     }
     static std::string text(const Json& answer) { return answer["choices"][0]["message"]["content"]; }
     static std::string message(const Json& answer) { return answer["error"]["message"]; }
+
+    /// A copy of the legal adapter in the engine's folder, and its weights' file.
+    static std::string copyOfLegal(const std::string& name) {
+        fs::copy(kStarter + "/adapters/legal", process_->folder() + "/" + name);
+        return process_->folder() + "/" + name;
+    }
+    static std::string weights(const std::string& adapter) {
+        std::ifstream in(adapter + "/adapter_model.safetensors", std::ios::binary);
+        return {std::istreambuf_iterator<char>(in), {}};
+    }
+    static void setWeights(const std::string& adapter, const std::string& bytes) {
+        std::ofstream(adapter + "/adapter_model.safetensors", std::ios::binary) << bytes;
+    }
+    /// What `conclave` with these words says to its person.
+    static std::string said(const std::string& words, int code = 0) {
+        std::string out;
+        const std::string command = std::string(CONCLAVE_BINARY_DIR) + "/bin/conclave " + words + " 2>&1";
+        std::FILE* pipe = ::popen(command.c_str(), "r");
+        if (pipe == nullptr) return out;
+        for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe))
+            out += static_cast<char>(c);
+        EXPECT_EQ(WEXITSTATUS(::pclose(pipe)), code) << out;
+        return out;
+    }
 };
 
 TEST_F(AdaptersOverTheSocket, AreNamedInEveryWay) {
@@ -116,6 +146,73 @@ TEST_F(AdaptersOverTheSocket, OneThatIsTakenOffFinishesWhatItBegan) {
     stream.join();
     EXPECT_EQ(got, want);
     EXPECT_EQ(send("DELETE", "/conclave/v1/adapters/other").status, 404);
+}
+
+TEST_F(AdaptersOverTheSocket, DamagedFilesAreRefusedAndTheBaseAnswersAsBefore) {
+    const auto bits = [](const char* adapters) {  // log probabilities tell every bit of a logit that counts
+        return protocol::dump(
+            chat(std::string(adapters) + R"(,"logprobs":true,"top_logprobs":20)")["choices"]);
+    };
+    const std::string base = bits(R"("lora":[])"), legal = bits(R"("model":"starter:legal")");
+    ASSERT_NE(base, legal);
+    const auto refused = [&](const std::string& path) {
+        const auto loaded = engine().loadAdapter({path, "damaged", "starter"});
+        EXPECT_FALSE(loaded.ok()) << path;
+        EXPECT_EQ(bits(R"("lora":[])"), base) << path;
+        const std::string sentence = loaded.ok() ? "" : base::render(loaded.error());
+        EXPECT_NE(sentence.find(path), std::string::npos) << sentence;
+        EXPECT_EQ(sentence.find('\n'), std::string::npos) << sentence;
+        EXPECT_EQ(said("adapters load starter " + path + " --socket " + process_->socket(), 2),
+                  "conclave: " + sentence + "\n");
+        return sentence;
+    };
+    const std::string path = copyOfLegal("damaged"), whole = weights(path);
+    for (const size_t kept : {whole.size() / 2, whole.size() - 1, size_t{1000}, size_t{0}}) {
+        setWeights(path, whole.substr(0, kept));
+        refused(path);
+    }
+    const std::string gguf = process_->folder() + "/bad.gguf";
+    std::ofstream(gguf) << "BAD!\n";
+    refused(gguf);
+    EXPECT_EQ(send("POST", "/v1/completions", R"({"model":"damaged","prompt":"x"})").status, 404);
+    setWeights(path, whole);
+    const auto good = engine().loadAdapter({path, "damaged", "starter"});
+    ASSERT_TRUE(good.ok()) << base::render(good.error());
+    EXPECT_TRUE(good->warnings.empty());
+    EXPECT_EQ(bits(R"("lora":[{"name":"damaged"}])"), legal);
+    EXPECT_EQ(bits(R"("lora":[])"), base);
+    EXPECT_EQ(send("DELETE", "/conclave/v1/adapters/damaged").status, 200);
+}
+
+/// As PEFT writes an adapter before it is trained: every B is zero.
+TEST_F(AdaptersOverTheSocket, OneThatChangesNothingLoadsWithAWarning) {
+    const std::string path = copyOfLegal("fresh"),
+                      about = "fresh changes nothing: every product of its factors";
+    std::string bytes = weights(path);
+    uint64_t header = 0;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    const Json tensors = *protocol::parseJson(bytes.substr(8, header));
+    for (const auto& [name, tensor] : tensors.items())
+        if (name.ends_with("lora_B.weight")) {
+            const size_t begin = tensor["data_offsets"][0], end = tensor["data_offsets"][1];
+            std::fill_n(bytes.begin() + static_cast<ptrdiff_t>(8 + header + begin), end - begin, '\0');
+        }
+    setWeights(path, bytes);
+    const auto loaded = engine().loadAdapter({path, "", "starter"});
+    ASSERT_TRUE(loaded.ok()) << base::render(loaded.error());
+    ASSERT_EQ(loaded->warnings.size(), 1u);
+    EXPECT_TRUE(loaded->warnings[0].starts_with("adapter " + about)) << loaded->warnings[0];
+    EXPECT_EQ(text(chat(R"("model":"starter:fresh")")), text(chat(R"("lora":[])")));
+    EXPECT_EQ(send("DELETE", "/conclave/v1/adapters/fresh").status, 200);
+    const std::string socket = " --socket " + process_->socket(),
+                      warning = "conclave: warning: adapter " + about;
+    EXPECT_NE(said("adapters load starter " + path + socket).find(warning), std::string::npos);
+    EXPECT_NE(said("run starter hello --max-tokens 2 --adapter " + path + socket).find(warning),
+              std::string::npos);
+    EXPECT_NE(said("adapters info " + path + " --model starter").find(about), std::string::npos);
+    EXPECT_EQ(said("adapters info " + kStarter + "/adapters/legal --model starter").find("warning"),
+              std::string::npos);
+    EXPECT_EQ(send("DELETE", "/conclave/v1/adapters/fresh").status, 200);
 }
 
 }  // namespace

@@ -11,13 +11,14 @@
 
 namespace conclave::engine::formats {
 
-/// An adapter that a test puts together: float32 tensors and a configuration.
+/// An adapter that a test puts together: tensors and a configuration.
 struct AdapterBuilder {
     struct Tensor {
         std::vector<uint64_t> shape;
         std::vector<float> values;
     };
     std::map<std::string, Tensor> tensors;
+    quant::Format stored = quant::Format::F32;  ///< in a GGUF; PEFT's folders are float32
     nlohmann::json config = {{"peft_type", "LORA"}, {"r", 2}, {"lora_alpha", 4}};
 
     void add(const std::string& name, std::vector<uint64_t> shape, std::vector<float> values) {
@@ -60,8 +61,12 @@ struct AdapterBuilder {
         std::vector<GgufWriteTensor> list;
         for (const auto& entry : tensors) {
             const Tensor& content = entry.second;
-            list.push_back({entry.first, quant::Format::F32, content.shape, [&content](const auto& sink) {
-                                return sink(std::as_bytes(std::span(content.values)));
+            const quant::FormatInfo& format = quant::info(stored);
+            list.push_back({entry.first, stored, content.shape, [&content, &format](const auto& sink) {
+                                const size_t blocks = content.values.size() / format.blockValues;
+                                std::vector<std::byte> bytes(blocks * format.blockBytes);
+                                format.encode(content.values.data(), blocks, bytes.data());
+                                return sink(bytes);
                             }});
         }
         EXPECT_TRUE(formats::writeGguf(folder.path(name), metadata, list, nullptr).ok());

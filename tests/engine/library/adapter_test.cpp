@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/library/adapter_places.h"
+#include "tests/engine/formats/adapter_builder.h"
 #include "tests/engine/library/folder.h"
 
 namespace conclave::engine::library {
@@ -76,6 +77,22 @@ TEST_F(Shelf, KeysAreContentsAndStrengths) {
     EXPECT_NE(keyOf({{a, 1}}), keyOf({{a, 0.999f}}));
     EXPECT_NE(keyOf({{a, 1}, {b, 1}}), keyOf({{b, 1}, {a, 1}}));
     EXPECT_EQ(keyOf({{a, 1}, {b, 0}}), keyOf({{a, 1}}));
+}
+
+TEST_F(Shelf, WarnsOfOneThatChangesNothing) {
+    const formats::ScratchFolder scratch;
+    formats::AdapterBuilder builder;
+    const model::ModelConfig& c = base->model->config;
+    builder.pair("model.layers.0.self_attn.q_proj", {{2, c.hidden}, std::vector<float>(2 * c.hidden, 0.5f)},
+                 {{uint64_t{c.heads} * c.keyDim, 2}, std::vector<float>(size_t{2} * c.heads * c.keyDim)});
+    const auto fresh = shelf.load(builder.writePeft(scratch, "fresh"), "", *base, {});
+    ASSERT_TRUE(fresh.ok()) << base::render(fresh.error());
+    EXPECT_EQ(warningsOf("fresh", *fresh->adapter->facts),
+              std::vector<std::string>{"adapter fresh changes nothing: every product of its factors is zero, "
+                                       "as before training; if it was trained, save it again"});
+    const auto trained = shelf.load(kAttention, "", *base, {});
+    ASSERT_TRUE(trained.ok());
+    EXPECT_TRUE(warningsOf("attention", *trained->adapter->facts).empty());
 }
 
 }  // namespace

@@ -85,6 +85,22 @@ TEST(AdapterInfo, ReadsGgufFilesAndTheirTokens) {
     EXPECT_EQ(info.counts.matrices, 1u);
 }
 
+TEST(AdapterInfo, WarnsOfOneThatChangesNothing) {
+    const ScratchFolder scratch;
+    AdapterBuilder builder;
+    builder.add("blk.0.attn_q.weight.lora_a", {2, 64}, std::vector<float>(128, 0.5f));
+    builder.add("blk.0.attn_q.weight.lora_b", {64, 2}, std::vector<float>(128));
+    const std::string path = builder.writeGguf(scratch, "fresh.gguf", "qwen2", 16);
+    EXPECT_TRUE(mustRead(path).warnings.empty()) << "nothing is attached without a model";
+    const AdapterInfo info = mustRead(path, kFixtures + "/models/qwen2-tiny");
+    ASSERT_EQ(info.warnings.size(), 1u);
+    EXPECT_NE(info.warnings[0].find("fresh.gguf changes nothing"), std::string::npos) << info.warnings[0];
+    EXPECT_EQ(toJson(info)["warnings"].size(), 1u);
+    builder.tensors["blk.0.attn_q.weight.lora_b"].values[100] = 1e-20f;
+    const std::string trained = builder.writeGguf(scratch, "trained.gguf", "qwen2", 16);
+    EXPECT_TRUE(mustRead(trained, kFixtures + "/models/qwen2-tiny").warnings.empty());
+}
+
 TEST(AdapterInfo, RefusesWhatLoadingRefuses) {
     EXPECT_EQ(codeOf(kFixtures + "/models/qwen2-tiny"), Code::NotAnAdapter);
     EXPECT_EQ(codeOf(kFixtures + "/nothing"), Code::FileNotFound);
