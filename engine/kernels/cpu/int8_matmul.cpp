@@ -95,7 +95,8 @@ class Launching {
 
     /// Where the piece ends that begins at `from`.
     size_t pieceEnd(size_t from, size_t workers) const {
-        const size_t least = rows_ < 4 * groups_.size() ? kLeastStripes : kStripesTogether;
+        const size_t wanted = rows_ < 4 * groups_.size() ? kLeastStripes : kStripesTogether;
+        const size_t least = std::clamp<size_t>(stripes_ / workers, 1, wanted);  // something for everybody
         const size_t part = (cost_ - from) / (kPartOfShare * workers);
         return std::min(cost_, from + std::max(part, cost_ / stripes_ * least));
     }
