@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
+#include <system_error>
 
 #include "engine/cli/terminal.h"
 
@@ -13,6 +15,29 @@ namespace {
 bool isPath(const std::string& name) {
     std::error_code failed;
     return name.find('/') != std::string::npos || std::filesystem::exists(name, failed);
+}
+
+/// A name that only this path has, and only as it lies there now: many folders are called "checkpoint-500",
+/// and what was trained again is another adapter.
+std::string nameOfItsOwn(const std::filesystem::path& path) {
+    std::error_code failed;  // a time that cannot be had makes the name no worse than the path alone
+    const bool folder = std::filesystem::is_directory(path, failed);
+    const auto written =
+        std::filesystem::last_write_time(folder ? path / "adapter_model.safetensors" : path, failed);
+    const auto ticks = failed ? 0 : written.time_since_epoch().count();
+    char number[24];
+    std::snprintf(number, sizeof number, "-%08zx",
+                  std::hash<std::string>()(path.string() + "@" + std::to_string(ticks)) & 0xffffffff);
+    return (path.extension() == ".gguf" ? path.stem() : path.filename()).string() + number;
+}
+
+base::Result<std::string> loadPath(const client::Engine& engine, const std::string& given,
+                                   const std::string& model) {
+    std::filesystem::path path = std::filesystem::absolute(given).lexically_normal();
+    if (!path.has_filename()) path = path.parent_path();  // "folder/"
+    auto name = loadAdapter(engine, {path.string(), "", model});
+    if (name.ok() || name.error().code != base::Code::ModelNameTaken) return name;
+    return loadAdapter(engine, {path.string(), nameOfItsOwn(path), model});
 }
 
 }  // namespace
@@ -55,9 +80,7 @@ readyAdapters(const client::Engine& engine, const std::string& model,
     for (const std::string& wish : wishes) {
         protocol::LoraUse use = adapterWish(wish);
         if (isPath(use.name)) {
-            CONCLAVE_TRY(use.name,
-                         loadAdapter(engine, {std::filesystem::absolute(use.name).lexically_normal().string(),
-                                              "", model}));
+            CONCLAVE_TRY(use.name, loadPath(engine, use.name, model));
         }
         out->push_back(std::move(use));
     }

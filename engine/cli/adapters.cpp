@@ -53,6 +53,8 @@ int load(const Options& options) {
     if (!engine.ok()) return fail(engine.error());
     const auto model = readyModel(*engine, options.model);
     if (!model.ok()) return fail(model.error());
+    if (options.path.empty())
+        return fail({base::Code::BadArgument, {}, "path", {"is empty; give PEFT's folder or a GGUF file"}});
     const auto ready = loadAdapter(
         *engine, {std::filesystem::absolute(options.path).lexically_normal().string(), options.name, *model});
     if (!ready.ok()) return fail(ready.error());
@@ -63,6 +65,9 @@ int load(const Options& options) {
 int unload(const Options& options) {
     const auto engine = findRunningEngine(options.socket);
     if (!engine.ok()) return fail(engine.error());
+    if (options.name.empty())
+        return fail(
+            {base::Code::BadArgument, {}, "name", {"is empty; conclave adapters list has the names"}});
     const auto done = engine->unloadAdapter(options.name);
     if (!done.ok()) return fail(done.error());
     std::printf("%s is unloaded; requests that began with it finish with it\n", options.name.c_str());

@@ -1,5 +1,6 @@
 #include "engine/cli/live_experts.h"
 
+#include <CLI/Validators.hpp>
 #include <cstdio>
 
 #include "engine/cli/command.h"
@@ -45,8 +46,12 @@ CLI::Option* addLiveFlags(CLI::App& app, LiveFlags& flags) {
     app.add_option("--adapter", flags.adapter,
                    "With --live: only requests with this adapter; \"\": only those without any")
         ->needs(live);
-    app.add_option("--tokens", flags.tokens, "With --live: the newest so many tokens (32768)")->needs(live);
-    app.add_option("--seconds", flags.seconds, "With --live: the last so many seconds")->needs(live);
+    app.add_option("--tokens", flags.tokens, "With --live: the newest so many tokens (32768)")
+        ->check(CLI::NonNegativeNumber)
+        ->needs(live);
+    app.add_option("--seconds", flags.seconds, "With --live: the last so many seconds")
+        ->check(CLI::NonNegativeNumber)
+        ->needs(live);
     app.add_option("--socket", flags.socket, "With --live: socket of the engine; the user's own without it")
         ->needs(live);
     return live;

@@ -26,22 +26,40 @@ Error failed(const std::string& path, int number) {
     return {Code::FileWriteFailed, path, "", {std::strerror(number)}};
 }
 
+std::string temporaryName(const std::string& path) {
+    return path + ".part-" + std::to_string(std::random_device()());
+}
+
 }  // namespace
 
 Result<AtomicFile> AtomicFile::create(const std::string& path, uint64_t bytes) {
-    std::random_device random;
-    for (int attempt = 0;; ++attempt) {
-        const std::string temporary = path + ".part-" + std::to_string(random());
-        const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-        if (descriptor < 0 && errno == EEXIST && attempt < 16) continue;
-        if (descriptor < 0) return failed(path, errno);
-        AtomicFile file(path, temporary, descriptor);
-        // Room for the blocks only, not the length. Where it cannot be had in advance, write() will tell.
-        if (bytes > 0 && ::fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)) != 0 &&
-            (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
-            return file.failure();
-        return file;
+    // A file without a name goes with the process, however that ends. Not every file system has them.
+    std::string temporary;
+    int descriptor = ::open(folderOf(path).c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644);
+    for (int attempt = 0; descriptor < 0; ++attempt) {
+        temporary = temporaryName(path);
+        descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        if (descriptor < 0 && (errno != EEXIST || attempt == 16)) return failed(path, errno);
     }
+    AtomicFile file(path, temporary, descriptor);
+    // Room for the blocks only, not the length. Where it cannot be had in advance, write() will tell.
+    if (bytes > 0 && ::fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)) != 0 &&
+        (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
+        return file.failure();
+    return file;
+}
+
+/// Gives a file that has no name one beside its last.
+Result<void> AtomicFile::nameIt() {
+    const std::string open = "/proc/self/fd/" + std::to_string(descriptor_);
+    for (int attempt = 0; temporary_.empty(); ++attempt) {
+        const std::string name = temporaryName(path_);
+        if (::linkat(AT_FDCWD, open.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0)
+            temporary_ = name;
+        else if (errno != EEXIST || attempt == 16)
+            return failure();
+    }
+    return {};
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
@@ -79,7 +97,9 @@ Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
 
 Result<void> AtomicFile::commit() {
     CONCLAVE_TRY_VOID(flush());
-    if (::fsync(descriptor_) != 0 || ::close(std::exchange(descriptor_, -1)) != 0) return failure();
+    if (::fsync(descriptor_) != 0) return failure();
+    CONCLAVE_TRY_VOID(nameIt());
+    if (::close(std::exchange(descriptor_, -1)) != 0) return failure();
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) return failure();
     temporary_.clear();
     // The new name is on the disk only when its folder is.

@@ -10,8 +10,9 @@
 
 namespace conclave::engine::formats {
 
-/// A large file that appears under its name whole or not at all: it is written under another name in the same
-/// folder, flushed to the disk and renamed. One that is not committed is removed. Not thread-safe.
+/// A large file that appears under its name whole or not at all: it is written in the same folder without a
+/// name, or under another where the file system has no such files, flushed to the disk and renamed. One that
+/// is not committed is removed. Not thread-safe.
 class AtomicFile {
   public:
     /// Errors: FileWriteFailed, here and below. `bytes` of disk are reserved where the file system can, so
@@ -32,8 +33,9 @@ class AtomicFile {
 
     base::Error failure() const;
     base::Result<void> flush();
+    base::Result<void> nameIt();
 
-    std::string path_, temporary_;
+    std::string path_, temporary_;  ///< no temporary name: the file has none so far
     int descriptor_;
     uint64_t written_ = 0;
     std::vector<std::byte> buffer_;

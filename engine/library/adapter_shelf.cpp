@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <future>
 #include <set>
+#include <system_error>
 #include <utility>
 
 #include "engine/library/adapter_places.h"
@@ -33,6 +35,11 @@ void append(std::string& list, const std::string& name) {
 
 bool isCalled(const ShelvedAdapter& adapter, const std::string& name) {
     return adapter.name == name || adapter.model + ":" + adapter.name == name;
+}
+
+bool sameFile(const std::string& a, const std::string& b) {
+    std::error_code failed;  // what is not there is not the same
+    return std::filesystem::equivalent(a, b, failed);
 }
 
 /// Bytes that were taken and go back unless they are kept.
@@ -300,6 +307,10 @@ Result<HeldAdapter> AdapterShelf::add(const std::string& path, const std::string
     for (const ModelEntry& model : library_.list())
         if (model.name == wanted) return Error{Code::ModelNameTaken, {}, {}, {wanted}};
     CONCLAVE_TRY(const Read found, read(path, wanted, base, progress));
+    // Whoever names an installed adapter must get that one, whatever was loaded before.
+    if (const auto there = findInstalledAdapter(base.path, wanted);
+        there && !installed && !sameFile(*there, path))
+        return Error{Code::ModelNameTaken, {}, {}, {wanted}};
     const std::lock_guard lock(mutex_);
     if (Entry* there = find(wanted, base)) {
         if (there->facts.contentId != found.contentId) return Error{Code::ModelNameTaken, {}, {}, {wanted}};
@@ -339,8 +350,10 @@ Result<HeldAdapter> AdapterShelf::bringBack(const ShelvedAdapter& wanted, const 
     return hold(entry->second);
 }
 
-Result<HeldAdapter> AdapterShelf::get(const std::string& name, const LoadedModel& base,
+Result<HeldAdapter> AdapterShelf::get(const std::string& wanted, const LoadedModel& base,
                                       const Library::Progress& progress) {
+    const std::string prefix = base.name + ":";
+    const std::string name = wanted.starts_with(prefix) ? wanted.substr(prefix.size()) : wanted;
     std::optional<ShelvedAdapter> away;
     {
         const std::lock_guard lock(mutex_);

@@ -68,9 +68,9 @@ class AdapterShelf {
     bool ready(const std::string& name, const LoadedModel& base) const;
     bool ready(uint32_t id) const;
 
-    /// The adapter of that name for `base`: on the shelf, or installed beside the model ("adapters" in its
-    /// folder) or in the user's folder of adapters; loaded now where it is not in memory. A name is never a
-    /// path. Errors: UnknownAdapter with the names there are, BadArgument for one whose file has changed
+    /// The adapter NAME or MODEL:NAME for `base`: on the shelf, or installed beside the model ("adapters" in
+    /// its folder) or in the user's folder of adapters; loaded now where it is not in memory. A name is never
+    /// a path. Errors: UnknownAdapter with the names there are, BadArgument for one whose file has changed
     /// since it was let go, unless it is an installed one, and as load().
     base::Result<HeldAdapter> get(const std::string& name, const LoadedModel& base,
                                   const Library::Progress& progress);
@@ -79,9 +79,9 @@ class AdapterShelf {
 
     /// Loads from a path under `name`, or one made from it. The same content under the same name again is the
     /// adapter that is there, and under another name shares its memory; files that have not changed since are
-    /// not read. Errors: ModelNameTaken where a model or another adapter of this model has the name;
-    /// ServerBusy where all the memory is held by requests, BadArgument where the budget is too small for
-    /// this adapter alone; as loadAdapter().
+    /// not read. Errors: ModelNameTaken where a model or another adapter of this model has the name, an
+    /// installed one included; ServerBusy where all the memory is held by requests, BadArgument where the
+    /// budget is too small for this adapter alone; as loadAdapter().
     base::Result<HeldAdapter> load(const std::string& path, const std::string& name, const LoadedModel& base,
                                    const Library::Progress& progress);
 

@@ -13,11 +13,10 @@ base::Result<std::string> adapterPath(const std::string& argument, const std::st
         known += (known.empty() ? "" : ", ") + adapter.name;
     }
     if (!argument.empty() && platform::pathKind(argument) != platform::PathKind::Missing) return argument;
+    const char* others =
+        modelPath.empty() ? ", or say with --model whose it is, or give a path" : ", or give a path";
     return base::Error{
-        base::Code::UnknownAdapter,
-        {},
-        {},
-        {argument, (known.empty() ? "none installed" : known) + std::string(", or give a path")}};
+        base::Code::UnknownAdapter, {}, {}, {argument, (known.empty() ? "none installed" : known) + others}};
 }
 
 }  // namespace conclave::engine::offline

@@ -156,7 +156,19 @@ base::Result<AdapterListing> readAdapterList(std::string_view body) {
         row.invoked = inner.boolean("invoked").value_or(false);
         row.loaded = inner.boolean("loaded").value_or(true);
         row.users = count("users");
+        row.loadedAtUnix = inner.integer("loaded_at", 0, kMost).value_or(0);
         row.lastUsedUnix = inner.integer("last_used", 0, kMost).value_or(0);
+        row.scale = inner.number("scale", -kMostScale, kMostScale).value_or(0);
+        if (const Json* layers = inner.array("layers"))
+            for (const Json& layer : *layers) {
+                if (!layer.is_object())
+                    return Error{Code::EngineProtocol, {}, {}, {"a layer that is no object"}};
+                Fields fieldsOfLayer(layer);
+                const auto number = [&fieldsOfLayer](const char* name) {
+                    return static_cast<uint32_t>(fieldsOfLayer.integer(name, 0, UINT32_MAX).value_or(0));
+                };
+                row.layers.push_back({number("layer"), number("matrices"), number("experts")});
+            }
         out.rows.push_back(std::move(row));
     }
     if (const Json* installed = fields.array("installed"))

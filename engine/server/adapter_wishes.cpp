@@ -53,9 +53,19 @@ Result<Uses> wishesOf(Context& context, const AdapterWish& wish, const Model& mo
 Result<std::vector<library::AdapterUse>> resolve(Context& context, const Uses& wishes, const Model& model) {
     std::vector<library::AdapterUse> out;
     for (const protocol::LoraUse& wish : wishes) {
-        CONCLAVE_TRY(const library::HeldAdapter held, wish.id ? context.adapters.get(*wish.id, *model, {})
-                                                              : context.adapters.get(wish.name, *model, {}));
-        out.push_back({held.adapter, static_cast<float>(wish.scale)});
+        const auto held = wish.id ? context.adapters.get(*wish.id, *model, {})
+                                  : context.adapters.get(wish.name, *model, {});
+        // Those that hold the memory may be this request's own, and then no waiting helps.
+        if (!held.ok() && held.error().code == Code::ServerBusy && !out.empty())
+            return Error{
+                Code::BadArgument,
+                {},
+                "lora",
+                {"asks for " + std::to_string(wishes.size()) +
+                 " adapters, which do not fit into --adapter-memory together with what other requests "
+                 "hold; send fewer at once, or start the engine with more"}};
+        if (!held.ok()) return held.error();
+        out.push_back({held->adapter, static_cast<float>(wish.scale)});
     }
     return out;
 }

@@ -151,6 +151,17 @@ TEST_F(FewAdaptersFit, WhereAllAreAtWorkOneMoreIsRefused) {
     EXPECT_FALSE(text(chat(R"("model":"starter:tuned-6")")).empty());
 }
 
+TEST_F(FewAdaptersFit, ARequestForMoreThanFitIsNotToldToWait) {
+    std::string uses;
+    for (int i = 0; i <= kFit; ++i) {
+        copy(installed(), "tuned-" + std::to_string(i), 16 + i);
+        uses += (i > 0 ? "," : "") + std::string(R"({"name":"tuned-)") + std::to_string(i) + "\"}";
+    }
+    const std::string refusal = message(chat(R"("model":"starter","lora":[)" + uses + "]", 400));
+    EXPECT_TRUE(refusal.starts_with("lora: asks for 7 adapters, which do not fit")) << refusal;
+    chat(R"("model":"starter:tuned-6")");
+}
+
 TEST_F(FewAdaptersFit, ADefaultIsNeverPassedOver) {
     const std::string base = text(chat(R"("lora":[])"));
     const std::string mine = copy(process->folder() + "/elsewhere", "mine", 64);

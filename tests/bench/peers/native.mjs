@@ -5,12 +5,18 @@
 //   cd llama_cpp_python-*/vendor/llama.cpp && cmake -B build -DCMAKE_BUILD_TYPE=Release -DLLAMA_CURL=OFF -DLLAMA_BUILD_SERVER=OFF
 //   cmake --build build --target llama-bench llama-batched-bench      # LLAMA_BIN is build/bin
 import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
 
 const [conclave, llama, model, ...rest] = process.argv.slice(2);
 const option = (name, fallback) => {
   const at = rest.indexOf(name);
   return at < 0 ? fallback : rest[at + 1];
 };
+if (model === undefined || !existsSync(`${llama}/llama-bench`)) {
+  console.error("usage: node native.mjs CONCLAVE LLAMA_BIN MODEL.gguf [--pairs N] [--threads N]; LLAMA_BIN is the folder with llama-bench,");
+  console.error("and the first lines of this file say how to build it");
+  process.exit(2);
+}
 const pairs = Number(option("--pairs", "3")), threads = option("--threads", "2");
 const run = (program, args) => execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];

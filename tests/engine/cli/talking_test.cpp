@@ -179,6 +179,31 @@ TEST(Adapters, TheListHasWhatIsLoadedAndWhatIsInstalled) {
     EXPECT_NE(listed.out.find("-  starter:customer-service  "), std::string::npos) << listed.out;
 }
 
+TEST(Adapters, APathIsItselfWhateverElseHasItsName) {
+    const Home home;
+    const auto answer = [&](const std::string& adapter) {
+        const Ended ended = home.conclave({"run", "starter", "How do I return a parcel?", "--temperature",
+                                           "0", "--max-tokens", "30", "--adapter", adapter});
+        EXPECT_EQ(ended.code, 0) << ended.error;
+        return ended.out;
+    };
+    // Two runs of a training, each with a folder of the same name, and that name is an installed adapter's.
+    const std::string adapters = kStarter + "/adapters/";
+    for (const auto& [run, from] : {std::pair("one", "legal"), std::pair("two", "customer-service")}) {
+        std::filesystem::create_directories(home.path(run));
+        std::filesystem::copy(adapters + from, home.path(run) + "/legal");
+    }
+    const std::string other = answer(home.path("two/legal")), legal = answer("legal");
+    EXPECT_NE(other, legal) << "the installed one is the one that is named";
+    EXPECT_EQ(answer(home.path("one/legal")), legal);
+    EXPECT_EQ(answer(home.path("two/legal/")), other);
+    EXPECT_EQ(answer("starter:customer-service"), other);
+    EXPECT_NE(home.conclave({"adapters", "load", "starter", home.path("two/legal")}).code, 0)
+        << "who loads for others says the name";
+    const Ended empty = home.conclave({"adapters", "load", "starter", ""});
+    EXPECT_NE(empty.error.find("path: is empty"), std::string::npos) << empty.error;
+}
+
 TEST(Serve, RefusesFlagsThatCannotBeMet) {
     const Home home;
     for (const std::vector<std::string>& words : {std::vector<std::string>{"serve", "--threads", "100000"},

@@ -73,6 +73,9 @@ TEST(Lora, AdaptersSurviveTheWire) {
     row.invoked = true;
     row.loaded = false;
     row.users = 2;
+    row.loadedAtUnix = 1'700'000'000;
+    row.lastUsedUnix = 1'700'000'001;
+    row.scale = 0.5;
     row.layers = {{0, 7, 3}};
     const auto listing =
         readAdapterList(adapterList({{row}, {{"letters", "starter", "/a"}, {"mine", "", "/b"}}, 5, 7}));
@@ -89,6 +92,7 @@ TEST(Lora, AdaptersSurviveTheWire) {
     EXPECT_TRUE(read.invoked);
     EXPECT_FALSE(read.loaded);
     EXPECT_EQ(read.users, 2u);
+    EXPECT_EQ(adapterJson(read), adapterJson(row)) << "nothing is lost on the way";
     const Json details = *parseJson(adapterDetails({.row = row,
                                                     .format = "peft",
                                                     .trainedOn = {},
