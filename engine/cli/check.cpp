@@ -11,9 +11,6 @@
 namespace conclave::engine::cli {
 namespace {
 
-/// Keys of config.toml that hold here too. What products are rounded to and how positions are stored is not
-/// among them: without a flag the check is exact.
-
 struct Options {
     std::string model;
     std::string golden, adapter;
@@ -128,6 +125,8 @@ Run declareCheck(CLI::App& app) {
     app.add_option("--text", options->text,
                    "With --production: measure on this text instead of golden files");
     app.add_option("--tokens", options->tokens, "With --text: most tokens of it (4000)");
+    // What products are rounded to and how positions are stored is not taken from config.toml: without a flag
+    // the check is exact.
     addKeyFlags(app, {"threads", "kernels", "kv-memory", "context"}, options->flags.keys);
     app.add_flag("--json", options->json, "Print JSON");
     return [options] { return check(*options); };
