@@ -1,5 +1,6 @@
 #include "engine/protocol/engine_info.h"
 
+#include "engine/protocol/counts.h"
 #include "engine/protocol/fields.h"
 
 namespace conclave::engine::protocol {
@@ -9,12 +10,6 @@ base::Error unexpected(const std::string& what) {
     return {base::Code::EngineProtocol, {}, {}, {what}};
 }
 
-uint64_t count(Fields& fields, std::string_view name) {
-    return static_cast<uint64_t>(fields.integer(name, 0, std::numeric_limits<int64_t>::max()).value_or(0));
-}
-uint32_t count32(Fields& fields, std::string_view name) {
-    return static_cast<uint32_t>(fields.integer(name, 0, std::numeric_limits<uint32_t>::max()).value_or(0));
-}
 std::string text(Fields& fields, std::string_view name) {
     return fields.text(name).value_or("");
 }

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "engine/protocol/counts.h"
 #include "engine/protocol/query.h"
 
 namespace conclave::engine::protocol {
@@ -46,10 +47,6 @@ Json layerJson(const ExpertLayer& layer) {
     return out;
 }
 
-uint32_t count32(Fields& fields, std::string_view name) {
-    return static_cast<uint32_t>(fields.integer(name, 0, std::numeric_limits<uint32_t>::max()).value_or(0));
-}
-
 /// Nothing where nothing was chosen.
 std::optional<ExpertFigures> readFigures(Fields& fields) {
     constexpr double kMost = std::numeric_limits<double>::max();
@@ -71,7 +68,8 @@ std::optional<ExpertLayer> readLayer(const Json& json, uint32_t experts) {
         out.floor = readFigures(inner);
     }
     const Json* counts = fields.array("counts");
-    if (counts == nullptr || counts->size() != experts) return std::nullopt;
+    if (counts == nullptr || counts->size() != experts || out.load.has_value() != out.floor.has_value())
+        return std::nullopt;  // who draws the load sets it beside its floor
     out.counts.reserve(experts);
     for (const Json& count : *counts) {
         if (!count.is_number_unsigned()) return std::nullopt;
@@ -150,8 +148,7 @@ base::Result<ExpertsSnapshot> readExpertsSnapshot(std::string_view body) {
     if (fields.has("worst_layer")) out.worstLayer = count32(fields, "worst_layer");
     if (const Json* window = fields.object("window")) {
         Fields inner(*window);
-        constexpr auto kMost = std::numeric_limits<int64_t>::max();
-        out.tokens = static_cast<uint64_t>(inner.integer("tokens", 0, kMost).value_or(0));
+        out.tokens = count(inner, "tokens");
         out.seconds = inner.number("seconds", 0, std::numeric_limits<double>::max()).value_or(0);
     }
     const Json* layers = fields.array("layers");

@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "engine/protocol/counts.h"
+
 namespace conclave::engine::protocol {
 namespace {
 
@@ -140,22 +142,19 @@ base::Result<AdapterListing> readAdapterList(std::string_view body) {
     for (const Json& item : *data) {
         if (!item.is_object()) return Error{Code::EngineProtocol, {}, {}, {"an adapter that is no object"}};
         Fields inner(item);
-        const auto count = [&](const char* name) {
-            return static_cast<uint32_t>(inner.integer(name, 0, UINT32_MAX).value_or(0));
-        };
         AdapterRow row;
-        if (inner.has("id")) row.id = count("id");
+        if (inner.has("id")) row.id = count32(inner, "id");
         row.name = inner.text("name").value_or("");
         row.model = inner.text("model").value_or("");
         row.path = inner.text("path").value_or("");
         row.contentId = inner.text("content_id").value_or("");
-        row.pairs = count("pairs");
-        row.matrices = count("matrices");
-        row.rank = count("rank");
-        row.bytes = static_cast<uint64_t>(inner.integer("bytes", 0, kMost).value_or(0));
+        row.pairs = count32(inner, "pairs");
+        row.matrices = count32(inner, "matrices");
+        row.rank = count32(inner, "rank");
+        row.bytes = count(inner, "bytes");
         row.invoked = inner.boolean("invoked").value_or(false);
         row.loaded = inner.boolean("loaded").value_or(true);
-        row.users = count("users");
+        row.users = count32(inner, "users");
         row.loadedAtUnix = inner.integer("loaded_at", 0, kMost).value_or(0);
         row.lastUsedUnix = inner.integer("last_used", 0, kMost).value_or(0);
         row.scale = inner.number("scale", -kMostScale, kMostScale).value_or(0);
@@ -163,11 +162,9 @@ base::Result<AdapterListing> readAdapterList(std::string_view body) {
             for (const Json& layer : *layers) {
                 if (!layer.is_object())
                     return Error{Code::EngineProtocol, {}, {}, {"a layer that is no object"}};
-                Fields fieldsOfLayer(layer);
-                const auto number = [&fieldsOfLayer](const char* name) {
-                    return static_cast<uint32_t>(fieldsOfLayer.integer(name, 0, UINT32_MAX).value_or(0));
-                };
-                row.layers.push_back({number("layer"), number("matrices"), number("experts")});
+                Fields deep(layer);
+                row.layers.push_back(
+                    {count32(deep, "layer"), count32(deep, "matrices"), count32(deep, "experts")});
             }
         out.rows.push_back(std::move(row));
     }
@@ -181,8 +178,8 @@ base::Result<AdapterListing> readAdapterList(std::string_view body) {
         }
     if (const Json* memory = fields.object("memory")) {
         Fields inner(*memory);
-        out.bytes = static_cast<uint64_t>(inner.integer("used", 0, kMost).value_or(0));
-        out.budget = static_cast<uint64_t>(inner.integer("budget", 0, kMost).value_or(0));
+        out.bytes = count(inner, "used");
+        out.budget = count(inner, "budget");
     }
     return out;
 }

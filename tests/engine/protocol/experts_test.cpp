@@ -139,6 +139,7 @@ TEST(ExpertsSnapshot, WhatMakesNoSenseIsAnError) {
          {"", "[]", "{}", R"({"experts":2,"layers":7})", R"({"experts":2,"layers":[7]})",
           R"({"experts":2,"layers":[{"layer":0}]})", R"({"experts":2,"layers":[{"layer":0,"counts":[1]}]})",
           R"({"experts":2,"layers":[{"layer":0,"counts":[1,-1]}]})",
+          R"({"experts":2,"layers":[{"layer":0,"max_vio":0,"counts":[1,1]}]})",
           R"({"experts":2,"layers":[{"layer":0,"counts":[1,"x"]}]})"})
         EXPECT_FALSE(readExpertsSnapshot(body).ok()) << body;
 }
