@@ -33,13 +33,18 @@ CONCLAVE_INLINE Lanes8 fma8(Lanes8 x, Lanes8 y, Lanes8 z) {
                   __builtin_fmaf(x[4], y[4], z[4]), __builtin_fmaf(x[5], y[5], z[5]),
                   __builtin_fmaf(x[6], y[6], z[6]), __builtin_fmaf(x[7], y[7], z[7])};
 }
-CONCLAVE_INLINE Lanes8 broadcast8(float x) {
-    Lanes8 all{x, x, x, x, x, x, x, x};
+/// The value itself. Keeps it in a register: else the compiler loads it again for every use, and as many
+/// loads as multiplications are more than a core does.
+CONCLAVE_INLINE Lanes8 held8(Lanes8 value) {
 #if defined(__AVX__)
-    // Else the compiler loads eight floats and spreads the first on the ports that multiply.
-    __asm__("" : "+x"(all));
+    __asm__("" : "+x"(value));
 #endif
-    return all;
+    return value;
+}
+/// Eight times x. Held, else the compiler loads eight floats and spreads the first on the ports that
+/// multiply.
+CONCLAVE_INLINE Lanes8 broadcast8(float x) {
+    return held8(Lanes8{x, x, x, x, x, x, x, x});
 }
 
 CONCLAVE_INLINE Lanes loadLanes(const float* from) {
@@ -61,23 +66,24 @@ CONCLAVE_INLINE float sumLanes(Lanes lanes) {
     return (zero + two) + (one + three);
 }
 
-/// sumLanes of four at once: the same additions, side by side.
-CONCLAVE_INLINE void sumFourLanes(const Lanes& a, const Lanes& b, const Lanes& c, const Lanes& d,
-                                  float* out) {
-    using Lanes4 = float __attribute__((vector_size(16)));
-    const auto fold = [](const Lanes& lanes) __attribute__((always_inline)) {
-        const Lanes8 eight = lanes.low + lanes.high;
-        return Lanes4(__builtin_shufflevector(eight, eight, 0, 1, 2, 3)) +
-               Lanes4(__builtin_shufflevector(eight, eight, 4, 5, 6, 7));
+/// What is left of sumLanes when lanes i and i + 8 are added, for eight sums at once: the same additions,
+/// side by side.
+CONCLAVE_INLINE Lanes8 sumEight(const Lanes8 (&sums)[8]) {
+    // [a0 + a4 … a3 + a7, b0 + b4 … b3 + b7]
+    const auto two = [](Lanes8 a, Lanes8 b) __attribute__((always_inline)) {
+        return __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11) +
+               __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
     };
-    // [a0 + a2, b0 + b2, a1 + a3, b1 + b3]
-    const auto pair = [](Lanes4 x, Lanes4 y) __attribute__((always_inline)) {
-        return __builtin_shufflevector(x, y, 0, 4, 1, 5) + __builtin_shufflevector(x, y, 2, 6, 3, 7);
+    // [a02, a13, c02, c13, b02, b13, d02, d13]
+    const auto four = [](Lanes8 ab, Lanes8 cd) __attribute__((always_inline)) {
+        return __builtin_shufflevector(ab, cd, 0, 1, 8, 9, 4, 5, 12, 13) +
+               __builtin_shufflevector(ab, cd, 2, 3, 10, 11, 6, 7, 14, 15);
     };
-    const Lanes4 first = pair(fold(a), fold(b)), second = pair(fold(c), fold(d));
-    const Lanes4 sums = __builtin_shufflevector(first, second, 0, 1, 4, 5) +
-                        __builtin_shufflevector(first, second, 2, 3, 6, 7);
-    __builtin_memcpy(out, &sums, sizeof sums);
+    const Lanes8 first = four(two(sums[0], sums[4]), two(sums[1], sums[5]));
+    const Lanes8 second = four(two(sums[2], sums[6]), two(sums[3], sums[7]));
+    // The halves of a register are sums 0 … 3 and 4 … 7.
+    return __builtin_shufflevector(first, second, 0, 2, 8, 10, 4, 6, 12, 14) +
+           __builtin_shufflevector(first, second, 1, 3, 9, 11, 5, 7, 13, 15);
 }
 
 }  // namespace conclave::engine::kernels

@@ -1,6 +1,6 @@
-// kernels_bench [--kernels NAME] [--threads N]: GB/s of weights at one row and multiplications per second at
-// many, for each format, beside a plain read of the same memory, and the time of attention. Medians of short
-// runs.
+// kernels_bench [--kernels NAME] [--threads N] [--only attention|products]: GB/s of weights at one row and
+// multiplications per second at many, for each format, beside a plain read of the same memory, and attention
+// of one row and of many. The best of short runs.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -78,35 +78,74 @@ void benchProducts(const Kernels& row, size_t threads) {
     }
 }
 
-void benchAttention(const Kernels& row, size_t threads) {
-    const uint32_t heads = 16, kvHeads = 4, dim = 128, rank = 512, rope = 64, positions = 2048;
+/// Heads of one attention; kvHeads 0: MLA with that many values of a latent and of its rotated key.
+struct Heads {
+    const char* name;
+    uint32_t heads, kvHeads, dim, rope;
+    uint32_t keyDim() const { return dim + rope; }
+    size_t valuesPerPosition() const { return kvHeads > 0 ? size_t{2} * kvHeads * dim : keyDim(); }
+};
+constexpr Heads kHeads[] = {{"12/2 x 128", 12, 2, 128, 0},
+                            {"32/8 x 128", 32, 8, 128, 0},
+                            {"16/16 x 128", 16, 16, 128, 0},
+                            {"9/3 x 64", 9, 3, 64, 0},
+                            {"MLA 16 x (512+64)", 16, 0, 512, 64}};
+
+/// Seconds of one layer's attention of the last `rows` of `positions`, layers one after another so that the
+/// keys of few rows come from memory.
+double attentionSeconds(const Kernels& row, size_t threads, const Heads& shape, KvType type, uint32_t rows,
+                        uint32_t positions) {
     Random random(2);
-    for (const KvType type : {KvType::F32, KvType::F16}) {
-        const size_t pageBytes = size_t{kPagePositions} * 4 * std::max(2 * kvHeads * dim, rank + rope);
-        std::vector<float> memory(positions / 64 * pageBytes / 4);
-        std::vector<std::byte*> pages;
-        for (size_t at = 0; at < memory.size(); at += pageBytes / 4)
-            pages.push_back(reinterpret_cast<std::byte*>(memory.data() + at));
-        for (const uint32_t rows : {1u, 256u}) {
-            std::vector<RowPlace> places;
-            for (uint32_t i = 0; i < rows; ++i)
-                places.push_back({positions - rows + i, pages.data()});
-            const Floats q = Floats::random(random, rows, heads * (rank + rope));
-            Floats out(rows, heads * rank);
-            Workplace place(row, threads, rows, heads * (rank + rope));
-            const double gqa = seconds([&] {
-                row.attend(place.launch(),
-                           {q.view(), places, {type, 0}, heads, kvHeads, dim, dim, 0.1f, 0, out.view()});
-            });
-            const double mla = seconds([&] {
-                row.attendLatent(place.launch(),
-                                 {q.view(), places, {type, 0}, heads, rank, rope, 0.1f, out.view()});
-            });
-            std::printf(
-                "attention at %u, %s, %3u rows: 16/4 heads of 128 %8.3f ms, MLA 16 x (512+64) %8.3f ms\n",
-                positions, type == KvType::F32 ? "f32" : "f16", rows, gqa * 1e3, mla * 1e3);
-        }
-    }
+    const size_t layerBytes =
+        kPagePositions * shape.valuesPerPosition() * (type == KvType::F16 ? 2 : sizeof(float));
+    const size_t layers =
+        rows > 1 ? 1 : std::max<size_t>(1, (size_t{96} << 20) / (positions / kPagePositions * layerBytes));
+    std::vector<std::byte> memory(positions / kPagePositions * layers * layerBytes);
+    std::vector<std::byte*> pages;
+    for (size_t at = 0; at < memory.size(); at += layers * layerBytes)
+        pages.push_back(memory.data() + at);
+    std::vector<RowPlace> places;
+    for (uint32_t i = 0; i < rows; ++i)
+        places.push_back({positions - rows + i, pages.data()});
+    const Floats q = Floats::random(random, rows, shape.heads * shape.keyDim());
+    Floats out(rows, shape.heads * shape.dim);
+    Workplace place(row, threads, rows, shape.heads * shape.keyDim());
+    return seconds([&] {
+               for (size_t layer = 0; layer < layers; ++layer) {
+                   const KvPlace kv{type, layer * layerBytes};
+                   if (shape.kvHeads > 0)
+                       row.attend(place.launch(), {q.view(), places, kv, shape.heads, shape.kvHeads,
+                                                   shape.dim, shape.dim, 0.1f, 0, out.view()});
+                   else
+                       row.attendLatent(place.launch(), {q.view(), places, kv, shape.heads, shape.dim,
+                                                         shape.rope, 0.1f, out.view()});
+               }
+           }) /
+           static_cast<double>(layers);
+}
+
+/// What bounds attention: multiplications, and the bytes of the keys and values of one row.
+void benchAttention(const Kernels& row, size_t threads) {
+    const uint32_t positions = 4096;
+    platform::Team team(threads);
+    const std::vector<std::byte> memory(size_t{96} << 20, std::byte{1});
+    const double read = static_cast<double>(memory.size()) * 1e-9 / readSeconds(team, memory);
+    std::printf("attention at %u; a plain read: %.2f GB/s\n", positions, read);
+    for (const Heads& shape : kHeads)
+        for (const KvType type : {KvType::F32, KvType::F16})
+            for (const uint32_t rows : {1u, 256u}) {
+                const double time = attentionSeconds(row, threads, shape, type, rows, positions);
+                const double last = positions, each = rows;
+                const double keys = each * (last - (each - 1) / 2);
+                const double macs = keys * shape.heads * (shape.keyDim() + shape.dim) * 1e-9;
+                const double bytes = positions * static_cast<double>(shape.valuesPerPosition()) *
+                                     (type == KvType::F32 ? 4 : 2) * 1e-9;
+                std::printf("%-18s %s %3u rows %9.3f ms %7.1f GMAC/s", shape.name,
+                            type == KvType::F32 ? "f32" : "f16", rows, time * 1e3, macs / time);
+                if (rows == 1) std::printf(" %6.2f GB/s", bytes / time);
+                std::printf("\n");
+                std::fflush(stdout);
+            }
 }
 
 }  // namespace
@@ -114,13 +153,15 @@ void benchAttention(const Kernels& row, size_t threads) {
 
 int main(int count, char** arguments) {
     using namespace conclave::engine;
-    std::string name;
+    std::string name, only;
     size_t threads = platform::defaultThreads();
     for (int i = 1; i + 1 < count; i += 2) {
         if (std::strcmp(arguments[i], "--kernels") == 0)
             name = arguments[i + 1];
         else if (std::strcmp(arguments[i], "--threads") == 0)
             threads = std::strtoul(arguments[i + 1], nullptr, 10);
+        else if (std::strcmp(arguments[i], "--only") == 0)
+            only = arguments[i + 1];
     }
     const auto row = kernels::selectKernels(name);
     if (!row.ok() || threads < 1) {
@@ -128,7 +169,7 @@ int main(int count, char** arguments) {
         return 2;
     }
     std::printf("%s, %zu threads\n", std::string(row.value()->name).c_str(), threads);
-    kernels::benchAttention(*row.value(), threads);
-    kernels::benchProducts(*row.value(), threads);
+    if (only != "products") kernels::benchAttention(*row.value(), threads);
+    if (only != "attention") kernels::benchProducts(*row.value(), threads);
     return 0;
 }

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <cstring>
 
 #include "engine/kernels/reference/loops.h"
@@ -50,21 +51,24 @@ size_t neighbours(std::span<const RowPlace> places, size_t row, size_t most) {
 }
 
 /// Runs `unitOf(row, group)` (a unit with the heads of the whole group at one row) for every part, several
-/// rows at once. Units go round the workers, because later rows of a prompt see more keys.
+/// rows at once. Whoever is done takes the next: later rows of a prompt see more keys, and a core may be
+/// slowed down by a neighbour.
 template <class UnitOf>
 void attendUnits(Launch& launch, std::span<const RowPlace> places, const Split& split, size_t scratchFloats,
                  size_t workPerKey, const UnitOf& unitOf) {
     size_t keys = 0;
     for (const RowPlace& place : places)
         keys += place.position + 1;
-    overWorkers(launch, keys * workPerKey, [&](size_t worker, size_t workers) {
+    std::atomic<size_t> next{0};
+    overWorkers(launch, keys * workPerKey, [&](size_t worker, size_t) {
         auto* scratch =
             reinterpret_cast<float*>(workerScratch(launch, 0, scratchFloats * sizeof(float), worker));
-        size_t turn = 0;
+        size_t turn = 0, own = next++;
         for (size_t row = 0, rows = 0; row < places.size(); row += rows) {
             rows = neighbours(places, row, split.rows);
             for (size_t i = 0; i < split.groups * split.parts; ++i, ++turn) {
-                if (turn % workers != worker) continue;
+                if (turn != own) continue;
+                own = next++;
                 const platform::Range heads = platform::share(split.heads, i % split.parts, split.parts);
                 AttendUnit unit = unitOf(row, i / split.parts);
                 unit.pages = places[row].pages;
@@ -102,9 +106,9 @@ size_t attendScratchBytes(const ScratchShape& shape) {
     const size_t widest = aligned(size_t{shape.widest} * sizeof(float));
     // A worker: some rows' queries, sums and scores. Shared: sums of spans, with maximum and weight of each
     // head.
-    const size_t unit = (64 + 3 * std::min<size_t>(shape.rows, kMostQueries)) * widest +
-                        ((64 + kMostQueries) * 16 + kMostQueries * 64) * sizeof(float);
-    return SpanRounds::mostSums(shape.threads) * (widest + 2 * kMostQueries * sizeof(float)) +
+    const size_t unit = 3 * std::min<size_t>(shape.rows, kMostQueries) * widest +
+                        attendScratch(kMostQueries, 0, 0) * sizeof(float);
+    return SpanRounds::mostSums(shape.threads) * (widest + (2 + 16) * kMostQueries * sizeof(float)) +
            shape.threads * aligned(unit + kAlign) + kAlign;
 }
 

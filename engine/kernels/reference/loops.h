@@ -51,17 +51,23 @@ struct AttendUnit {
 };
 inline constexpr size_t kMostQueries = 32;  ///< of one unit
 constexpr size_t attendScratch(size_t queries, size_t keyDim, size_t valueDim) {
-    const size_t apart = 16, wider = (keyDim > valueDim ? keyDim : valueDim) + apart;
-    return queries * 64 + 64 * wider + queries * (keyDim + 2 * valueDim + apart);
+    const size_t scores = 64, apart = 16;
+    return queries * (scores + keyDim + 2 * valueDim + apart);
 }
 
 /// What a span of keys adds to the heads of a row: values weighted by e^(score - most), and the sum of the
 /// weights. Spans join in ascending order.
 struct SpanSums {
-    float* values;   ///< [heads][valueDim]
+    float* values;   ///< [heads][valueDim], `stride` apart
+    size_t stride;   ///< besides(valueDim)
     float* mosts;    ///< [heads]
     float* weights;  ///< [heads]
 };
+/// Floats from row to row of what is walked across: rows that lie a power of two apart share the few places
+/// that a cache has for them.
+constexpr size_t besides(size_t dim) {
+    return dim % 64 == 0 ? dim + 16 : dim;
+}
 inline constexpr size_t kSpan = 512;  ///< positions that are summed on their own, from multiples of it on
 
 struct Loops {
@@ -71,6 +77,12 @@ struct Loops {
     /// y[r * yStride + o] = w[o] · x[r], 16 lanes and the tree.
     void (*multiply)(const float* w, size_t wStride, size_t wRows, const float* x, size_t xStride,
                      size_t xRows, size_t cols, float* y, size_t yStride);
+
+    /// The same with rows of F16 or BF16 as they lie, wStride bytes apart: bit for bit what
+    /// multiply() makes of what decode() makes of them.
+    void (*multiplyNarrow)(quant::Format format, const std::byte* w, size_t wStride, size_t wRows,
+                           const float* x, size_t xStride, size_t xRows, size_t cols, float* y,
+                           size_t yStride);
 
     /// IEEE halves, as quant::floatToHalf() makes them; every NaN becomes the same.
     void (*toHalves)(const float* x, size_t count, std::byte* out);

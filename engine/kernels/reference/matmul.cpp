@@ -50,6 +50,12 @@ size_t chunkBytes(size_t rows, size_t cols) {
     return std::min(rows, kChunkRows) * aligned(cols * sizeof(float));
 }
 
+/// Halves widen as fast as they are read, bfloat16 takes two steps, which many rows of activations would
+/// repeat.
+bool takenAsItLies(quant::Format format, size_t rows) {
+    return format == quant::Format::F16 || (format == quant::Format::BF16 && rows <= 3);
+}
+
 void multiplyFloats(const Part& part, size_t firstRow, size_t rows, const float* x, size_t xStride) {
     const MatrixView& w = part.group.w;
     auto* tile = reinterpret_cast<float*>(part.scratch);
@@ -57,6 +63,11 @@ void multiplyFloats(const Part& part, size_t firstRow, size_t rows, const float*
     const size_t most = rows == 1 ? 4 : kTileRows;
     for (size_t o = part.outputs.begin; o < part.outputs.end; o += most) {
         const size_t count = std::min(most, part.outputs.end - o);
+        if (takenAsItLies(w.format, rows)) {
+            loops().multiplyNarrow(w.format, w.data + o * w.stride, w.stride, count, x, xStride, rows, w.cols,
+                                   part.yRow(firstRow) + o, part.y.stride);
+            continue;
+        }
         const FloatRows weights = floatRows(w, o, count, tile);
         loops().multiply(weights.data, weights.stride, count, x, xStride, rows, w.cols,
                          part.yRow(firstRow) + o, part.y.stride);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "engine/kernels/reference/loops.h"
@@ -39,9 +40,9 @@ class SpanRounds {
             spans = std::max<size_t>(spans, place.position / kSpan + 1);
         for (size_t first = 0; first < spans; first += spans_) {
             const size_t count = std::min(spans_, spans - first);
-            overWorkers(launch_, count * kSpan * workPerKey, [&](size_t worker, size_t workers) {
-                sumSpans(first, count, worker, workers, unitOf);
-            });
+            std::atomic<size_t> next{0};
+            overWorkers(launch_, count * kSpan * workPerKey,
+                        [&](size_t worker, size_t) { sumSpans(first, count, next, worker, unitOf); });
             join(first, count, unitOf);
         }
         for (size_t i = 0; i < units_; ++i) {
@@ -54,13 +55,14 @@ class SpanRounds {
     static constexpr size_t mostSums(size_t workers) { return (kSpansPerWorker + 2) * workers; }
 
   private:
-    /// Units go round the workers span by span: an unfinished span is the last.
+    /// Whoever is done takes the next unit, span by span: an unfinished span is the last.
     template <class UnitOf>
-    void sumSpans(size_t first, size_t count, size_t worker, size_t workers, const UnitOf& unitOf) const {
+    void sumSpans(size_t first, size_t count, std::atomic<size_t>& next, size_t worker,
+                  const UnitOf& unitOf) const {
         const size_t perWorker = attendScratch(shape_.heads, shape_.keyDim, shape_.valueDim);
         auto* scratch =
             reinterpret_cast<float*>(workerScratch(launch_, sumsBytes(), perWorker * sizeof(float), worker));
-        for (size_t i = worker; i < count * units_; i += workers) {
+        for (size_t i = next++; i < count * units_; i = next++) {
             const size_t span = first + i / units_, row = i % units_ / shape_.groups;
             AttendUnit unit = unitOf(row, i % shape_.groups);
             unit.pages = places_[row].pages;
@@ -87,13 +89,13 @@ class SpanRounds {
         }
     }
 
-    size_t sumsFloats() const { return shape_.heads * (shape_.valueDim + 2); }
+    size_t sumsFloats() const { return shape_.heads * (besides(shape_.valueDim) + 2); }
     size_t sumsBytes() const { return (spans_ + 1) * units_ * sumsFloats() * sizeof(float); }
     /// Totals first, one for each row and group, then the spans of the round.
     SpanSums sumsAt(size_t index) const {
         float* values = reinterpret_cast<float*>(launch_.scratch) + index * sumsFloats();
-        float* mosts = values + shape_.heads * shape_.valueDim;
-        return {values, mosts, mosts + shape_.heads};
+        float* mosts = values + shape_.heads * besides(shape_.valueDim);
+        return {values, besides(shape_.valueDim), mosts, mosts + shape_.heads};
     }
 
     Launch& launch_;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engine/kernels/lanes.h"
+#include "engine/kernels/halves.h"
 #include "engine/quant/format.h"
 #include "engine/quant/iq4_nl.h"
 #include "engine/quant/iq4_xs.h"
@@ -20,15 +20,6 @@
 /// of the difference, and so equal to what quant decodes. The layouts are specified in engine/quant. Internal
 /// linkage, as in lanes.h: these run in the inner loops of two instruction sets.
 namespace conclave::engine::kernels::reference {
-
-CONCLAVE_INLINE float halfToFloat(uint16_t bits) {
-    // The exponent moves to float's place and is then 112 too small; the product puts it right, subnormals
-    // included.
-    const uint32_t magnitude = (bits & 0x7fffu) << 13;
-    const uint32_t scaled = __builtin_bit_cast(uint32_t, __builtin_bit_cast(float, magnitude) * 0x1p112f);
-    const uint32_t finite = magnitude < 0x0f800000u ? scaled : magnitude | 0x7f800000u;
-    return __builtin_bit_cast(float, finite | (bits & 0x8000u) << 16);
-}
 
 /// Integers, scales and minimums of one block; `kRun` values share a scale.
 template <quant::Format> struct Unpack;

@@ -1,6 +1,8 @@
 #include "engine/kernels/reference/loops.h"
 
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "tests/engine/kernels/cases.h"
@@ -84,6 +86,34 @@ TEST_F(TwoCopies, Products) {
             fused.multiply(w.row(0), cols, 9, x.row(0), cols, rows, cols, second.row(0), 9);
             EXPECT_EQ(0u, differentBits(first, second));
         }
+}
+
+TEST_F(TwoCopies, SixteenBitRowsMultiplyAsTheyLieLikeDecodedOnes) {
+    const size_t many = 37;  // more than go through the tree at once
+    for (const Format format : {Format::F16, Format::BF16})
+        for (const size_t rows : {1u, 2u, 3u, 7u})
+            for (const uint32_t cols : {1u, 16u, 37u, 304u}) {
+                std::vector<std::byte> weights(many * cols * 2 + 1);
+                for (size_t i = 0; i < many * cols; ++i) {
+                    const float value = uniform(random, -1, 1);
+                    const auto bits =
+                        static_cast<uint16_t>(format == Format::F16 ? quant::floatToHalf(value)
+                                                                    : std::bit_cast<uint32_t>(value) >> 16);
+                    std::memcpy(weights.data() + 1 + 2 * i, &bits, sizeof bits);
+                }
+                const std::byte* odd = weights.data() + 1;  // a file may begin a tensor anywhere
+                std::vector<float> decoded(many * cols);
+                plain.decode(format, odd, decoded.size(), decoded.data());
+                const Floats x = Floats::random(random, static_cast<uint32_t>(rows), cols);
+                Floats expected(static_cast<uint32_t>(rows), many), first = expected, second = expected;
+                plain.multiply(decoded.data(), cols, many, x.row(0), cols, rows, cols, expected.row(0), many);
+                plain.multiplyNarrow(format, odd, cols * 2, many, x.row(0), cols, rows, cols, first.row(0),
+                                     many);
+                fused.multiplyNarrow(format, odd, cols * 2, many, x.row(0), cols, rows, cols, second.row(0),
+                                     many);
+                EXPECT_EQ(0u, differentBits(expected, first));
+                EXPECT_EQ(0u, differentBits(expected, second));
+            }
 }
 
 TEST_F(TwoCopies, QuantisedProducts) {

@@ -44,20 +44,12 @@ template <Format format> void unpackFormat(const std::byte* in, size_t cols, Unp
 }
 
 void decodeHalves(const std::byte* in, size_t values, float* out) {
+    const auto* halves = reinterpret_cast<const Half*>(in);
     size_t i = 0;
-#if defined(__F16C__)
-    using Halves8 = short __attribute__((vector_size(16)));
-    for (; i + 8 <= values; i += 8) {
-        Halves8 halves;
-        __builtin_memcpy(&halves, in + 2 * i, sizeof halves);
-        store8(out + i, __builtin_ia32_vcvtph2ps256(halves));
-    }
-#endif
-    for (; i < values; ++i) {
-        uint16_t bits;
-        __builtin_memcpy(&bits, in + 2 * i, 2);
-        out[i] = halfToFloat(bits);
-    }
+    for (; i + 8 <= values; i += 8)
+        store8(out + i, load8(halves + i));
+    for (; i < values; ++i)
+        out[i] = widen(halves[i]);
 }
 
 void decodeBfloat16(const std::byte* in, size_t values, float* out) {

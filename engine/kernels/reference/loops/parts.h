@@ -12,6 +12,8 @@ namespace conclave::engine::kernels::reference::CONCLAVE_LOOPS {
 void decode(quant::Format format, const std::byte* in, size_t values, float* out);
 void multiply(const float* w, size_t wStride, size_t wRows, const float* x, size_t xStride, size_t xRows,
               size_t cols, float* y, size_t yStride);
+void multiplyNarrow(quant::Format format, const std::byte* w, size_t wStride, size_t wRows, const float* x,
+                    size_t xStride, size_t xRows, size_t cols, float* y, size_t yStride);
 void toHalves(const float* x, size_t count, std::byte* out);
 void roundToBfloat16(const float* x, size_t count, float* out);
 void quantise(const float* x, size_t cols, Int8Row out, float* rest);

@@ -5,6 +5,7 @@ namespace conclave::engine::kernels::reference::CONCLAVE_LOOPS {
 const Loops table = {
     .decode = decode,
     .multiply = multiply,
+    .multiplyNarrow = multiplyNarrow,
     .toHalves = toHalves,
     .roundToBfloat16 = roundToBfloat16,
     .quantise = quantise,
