@@ -6,7 +6,8 @@ namespace conclave::engine::kernels::reference::CONCLAVE_LOOPS {
 namespace {
 
 constexpr size_t kPage = 64;  // positions
-constexpr size_t kStep = 16;  // keys or values that meet all queries before the next
+constexpr size_t kStep = 16;  // keys that meet all queries before the next; values, where queries are few
+constexpr size_t kFew = 6;    // queries whose sums are in registers at once
 static_assert(kPage == kWeights);
 
 /// The running softmax of one query over a run of keys: values weighted by e^(score - most), and the sum of
@@ -148,7 +149,10 @@ CONCLAVE_APART void addRows(const AttendUnit& unit, const Workspace& work, size_
 template <class Value>
 CONCLAVE_APART void addPage(const AttendUnit& unit, const Workspace& work, size_t at, size_t count) {
     for (const size_t end = at + count; at < end;) {
-        const size_t some = kStep < end - at ? kStep : end - at;
+        // Few pass over values while these are near, many pass over a whole page, or their sums would come
+        // and go for every few values.
+        const size_t most = unit.heads * unit.rows > kFew ? kPage : kStep;
+        const size_t some = most < end - at ? most : end - at;
         addRows<Value>(unit, work, at, some, firstThatSees(unit, at));
         at += some;
     }
