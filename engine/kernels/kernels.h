@@ -19,7 +19,7 @@
 namespace conclave::engine::kernels {
 
 /// Version of the rules in numerics.md; a change that alters a bit raises it. Part of every numerics id.
-inline constexpr uint32_t kNumericsVersion = 1;
+inline constexpr uint32_t kNumericsVersion = 2;
 
 /// How the bytes of a matrix are ordered; every layout gives the same bits.
 enum class Layout : uint8_t {
@@ -62,7 +62,7 @@ struct ConstRows {
 /// What the activations are rounded to before a product.
 enum class Activation : uint8_t {
     F32,     ///< not at all
-    BF16,    ///< to bfloat16, nearest even; products exact in float32; weights in BF16 only
+    BF16,    ///< to bfloat16, nearest even; products exact in float32, in pairs; weights in BF16 only
     Int8,    ///< one float32 scale per 32 values, q = round(x * (127 / max|x|)), ties to even; block formats
              ///< only
     Int8x2,  ///< that, and what is left of each value rounded the same way: about sixteen bits at the price

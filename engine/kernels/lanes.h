@@ -66,24 +66,4 @@ CONCLAVE_INLINE float sumLanes(Lanes lanes) {
     return (zero + two) + (one + three);
 }
 
-/// What is left of sumLanes when lanes i and i + 8 are added, for eight sums at once: the same additions,
-/// side by side.
-CONCLAVE_INLINE Lanes8 sumEight(const Lanes8 (&sums)[8]) {
-    // [a0 + a4 … a3 + a7, b0 + b4 … b3 + b7]
-    const auto two = [](Lanes8 a, Lanes8 b) __attribute__((always_inline)) {
-        return __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11) +
-               __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
-    };
-    // [a02, a13, c02, c13, b02, b13, d02, d13]
-    const auto four = [](Lanes8 ab, Lanes8 cd) __attribute__((always_inline)) {
-        return __builtin_shufflevector(ab, cd, 0, 1, 8, 9, 4, 5, 12, 13) +
-               __builtin_shufflevector(ab, cd, 2, 3, 10, 11, 6, 7, 14, 15);
-    };
-    const Lanes8 first = four(two(sums[0], sums[4]), two(sums[1], sums[5]));
-    const Lanes8 second = four(two(sums[2], sums[6]), two(sums[3], sums[7]));
-    // The halves of a register are sums 0 … 3 and 4 … 7.
-    return __builtin_shufflevector(first, second, 0, 2, 8, 10, 4, 6, 12, 14) +
-           __builtin_shufflevector(first, second, 1, 3, 9, 11, 5, 7, 13, 15);
-}
-
 }  // namespace conclave::engine::kernels

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/kernels/cpu/bfloat16.h"
 #include "engine/kernels/cpu/int8_matmul.h"
 #include "engine/kernels/cpu/stripes.h"
 #include "engine/kernels/reference/operations.h"
@@ -37,8 +38,16 @@ size_t scratchBytes(const ScratchShape& shape) {
     return std::max(reference::scratchBytes(shape), int8ScratchBytes(shape));
 }
 
+reference::MultiplyBfloat16s avx2Bfloat16s() {
+    return reference::loops().multiplyBfloat16s;
+}
+reference::MultiplyBfloat16s avx512Bfloat16s() {
+    static const bool has = platform::cpuFeatures().avx512Bf16;
+    return has ? multiplyBfloat16sAvx512 : avx2Bfloat16s();
+}
+
 /// The groups of a launch are in one layout: experts of a layer share a format.
-template <const TileTable& tiles>
+template <const TileTable& tiles, reference::MultiplyBfloat16s (*bfloat16s)()>
 void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Rows y, Activation activation) {
     const bool striped = !groups.empty() && groups.front().w.layout == Layout::Stripes16;
     for (const MatmulGroup& group : groups)
@@ -46,7 +55,7 @@ void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Ro
     if (const uint32_t terms = reference::int8Terms(activation); striped && terms > 0)
         int8Matmul(tiles, launch, groups, x, y, terms);
     else
-        reference::matmul(launch, groups, x, y, activation);
+        reference::matmul(launch, groups, x, y, activation, bfloat16s());
 }
 
 constexpr Kernels rowOf(const char* name, const char* needs, bool (*supported)(),
@@ -80,7 +89,8 @@ constexpr Kernels rowOf(const char* name, const char* needs, bool (*supported)()
 
 }  // namespace
 
-const Kernels kAvx2 = rowOf("avx2", "AVX2, FMA and F16C", hasAvx2, matmul<kAvx2Tiles>);
-const Kernels kAvx512 = rowOf("avx512", "AVX-512 (F, BW, DQ, VL) with VNNI", hasAvx512, matmul<kAvx512Tiles>);
+const Kernels kAvx2 = rowOf("avx2", "AVX2, FMA and F16C", hasAvx2, matmul<kAvx2Tiles, avx2Bfloat16s>);
+const Kernels kAvx512 =
+    rowOf("avx512", "AVX-512 (F, BW, DQ, VL) with VNNI", hasAvx512, matmul<kAvx512Tiles, avx512Bfloat16s>);
 
 }  // namespace conclave::engine::kernels::cpu

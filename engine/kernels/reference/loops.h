@@ -70,6 +70,11 @@ constexpr size_t besides(size_t dim) {
 }
 inline constexpr size_t kSpan = 512;  ///< positions that are summed on their own, from multiples of it on
 
+/// y[r * yStride + o] = w[o] · x[r], rows of bfloat16 wStride and xStride bytes apart, at any address:
+/// sixteen sums of pairs and the tree (numerics.md, "BF16 products").
+using MultiplyBfloat16s = void (*)(const std::byte* w, size_t wStride, size_t wRows, const std::byte* x,
+                                   size_t xStride, size_t xRows, size_t cols, float* y, size_t yStride);
+
 struct Loops {
     /// `values` values of a row of any float or block format to float32; whole blocks.
     void (*decode)(quant::Format format, const std::byte* in, size_t values, float* out);
@@ -86,7 +91,9 @@ struct Loops {
 
     /// IEEE halves, as quant::floatToHalf() makes them; every NaN becomes the same.
     void (*toHalves)(const float* x, size_t count, std::byte* out);
-    void (*roundToBfloat16)(const float* x, size_t count, float* out);
+    /// To nearest even; a NaN stays one.
+    void (*toBfloat16s)(const float* x, size_t count, std::byte* out);
+    MultiplyBfloat16s multiplyBfloat16s;
     /// `rest`, where it is not null, gets what the rounding left: fma(-scale, integer, x).
     void (*quantise)(const float* x, size_t cols, Int8Row out, float* rest);
     void (*unpack)(quant::Format format, const std::byte* in, size_t cols, UnpackedRow out);

@@ -53,9 +53,8 @@ class Batch {
         const LowRankGroup& group = groups_[index];
         for (size_t k = range.begin; k < range.end; k += kTileRows) {
             const size_t count = std::min(kTileRows, range.end - k);
-            const FloatRows a = floatRows(group.a, k, count, tile);
-            loops().multiply(a.data, a.stride, count, x_.row(group.firstRow) + group.xColumn, x_.stride,
-                             group.rows, group.a.cols, middle_ + begins_[index] + k, group.a.rows);
+            multiplyFloatRows(group.a, k, count, tile, x_.row(group.firstRow) + group.xColumn, x_.stride,
+                              group.rows, middle_ + begins_[index] + k, group.a.rows);
         }
     }
 

@@ -30,6 +30,27 @@ FloatRows floatRows(const MatrixView& w, size_t first, size_t count, float* tile
 
 namespace {
 
+/// Halves widen as fast as they are read, bfloat16 takes two steps, which many rows of activations would
+/// repeat.
+bool takenAsItLies(quant::Format format, size_t rows) {
+    return format == quant::Format::F16 || (format == quant::Format::BF16 && rows <= 3);
+}
+
+}  // namespace
+
+void multiplyFloatRows(const MatrixView& w, size_t first, size_t count, float* tile, const float* x,
+                       size_t xStride, size_t xRows, float* y, size_t yStride) {
+    if (takenAsItLies(w.format, xRows)) {
+        loops().multiplyNarrow(w.format, w.data + first * w.stride, w.stride, count, x, xStride, xRows,
+                               w.cols, y, yStride);
+        return;
+    }
+    const FloatRows weights = floatRows(w, first, count, tile);
+    loops().multiply(weights.data, weights.stride, count, x, xStride, xRows, w.cols, y, yStride);
+}
+
+namespace {
+
 /// One worker's part of one group: outputs range.begin … range.end - 1 of all its rows.
 struct Part {
     const MatmulGroup& group;
@@ -50,12 +71,6 @@ size_t chunkBytes(size_t rows, size_t cols) {
     return std::min(rows, kChunkRows) * aligned(cols * sizeof(float));
 }
 
-/// Halves widen as fast as they are read, bfloat16 takes two steps, which many rows of activations would
-/// repeat.
-bool takenAsItLies(quant::Format format, size_t rows) {
-    return format == quant::Format::F16 || (format == quant::Format::BF16 && rows <= 3);
-}
-
 void multiplyFloats(const Part& part, size_t firstRow, size_t rows, const float* x, size_t xStride) {
     const MatrixView& w = part.group.w;
     auto* tile = reinterpret_cast<float*>(part.scratch);
@@ -63,25 +78,20 @@ void multiplyFloats(const Part& part, size_t firstRow, size_t rows, const float*
     const size_t most = rows == 1 ? 4 : kTileRows;
     for (size_t o = part.outputs.begin; o < part.outputs.end; o += most) {
         const size_t count = std::min(most, part.outputs.end - o);
-        if (takenAsItLies(w.format, rows)) {
-            loops().multiplyNarrow(w.format, w.data + o * w.stride, w.stride, count, x, xStride, rows, w.cols,
-                                   part.yRow(firstRow) + o, part.y.stride);
-            continue;
-        }
-        const FloatRows weights = floatRows(w, o, count, tile);
-        loops().multiply(weights.data, weights.stride, count, x, xStride, rows, w.cols,
-                         part.yRow(firstRow) + o, part.y.stride);
+        multiplyFloatRows(w, o, count, tile, x, xStride, rows, part.yRow(firstRow) + o, part.y.stride);
     }
 }
 
-void multiplyBfloat16(const Part& part) {
-    const size_t cols = part.group.w.cols;
-    auto* rounded = reinterpret_cast<float*>(part.scratch + tileBytes(cols));
+void multiplyBfloat16(const Part& part, MultiplyBfloat16s product) {
+    const MatrixView& w = part.group.w;
+    const size_t rowBytes = aligned(w.cols * 2);
     for (size_t r = 0; r < part.group.rows; r += kChunkRows) {
         const size_t rows = std::min<size_t>(kChunkRows, part.group.rows - r);
         for (size_t i = 0; i < rows; ++i)
-            loops().roundToBfloat16(part.xRow(r + i), cols, rounded + i * cols);
-        multiplyFloats(part, r, rows, rounded, cols);
+            loops().toBfloat16s(part.xRow(r + i), w.cols, part.scratch + i * rowBytes);
+        for (size_t o = part.outputs.begin; o < part.outputs.end; o += kTileRows)
+            product(w.data + o * w.stride, w.stride, std::min(kTileRows, part.outputs.end - o), part.scratch,
+                    rowBytes, rows, w.cols, part.yRow(r) + o, part.y.stride);
     }
 }
 
@@ -127,13 +137,13 @@ void multiplyInt8s(const Part& part, size_t terms) {
     }
 }
 
-void multiplyGroup(const Part& part, Activation asked) {
+void multiplyGroup(const Part& part, Activation asked, MultiplyBfloat16s product) {
     const Activation applied = appliedActivation(part.group.w.format, asked);
     switch (applied) {
     case Activation::F32:
         return multiplyFloats(part, 0, part.group.rows, part.xRow(0), part.x.stride);
     case Activation::BF16:
-        return multiplyBfloat16(part);
+        return multiplyBfloat16(part, product);
     case Activation::Int8:
     case Activation::Int8x2:
         return multiplyInt8s(part, int8Terms(applied));
@@ -143,6 +153,11 @@ void multiplyGroup(const Part& part, Activation asked) {
 }  // namespace
 
 void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Rows y, Activation activation) {
+    matmul(launch, groups, x, y, activation, loops().multiplyBfloat16s);
+}
+
+void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Rows y, Activation activation,
+            MultiplyBfloat16s product) {
     size_t work = 0, perWorker = 0;
     for (const MatmulGroup& group : groups) {
         work += size_t{group.rows} * group.w.rows * group.w.cols;
@@ -153,7 +168,7 @@ void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Ro
         for (const MatmulGroup& group : groups)
             if (group.rows > 0)
                 multiplyGroup({group, x, y, platform::share(group.w.rows, worker, workers, 4), scratch},
-                              activation);
+                              activation, product);
     });
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/kernels/kernels.h"
+#include "engine/kernels/reference/loops.h"
 
 /// The operations of the reference row; each is described at its member of Kernels. They check nothing but
 /// the size of the scratch, split outputs over the team and leave the arithmetic to loops.h.
@@ -15,6 +16,9 @@ void embed(Launch& launch, const MatrixView& table, std::span<const base::TokenI
 void norm(Launch& launch, ConstRows x, const float* weight, float eps, Rows y);
 void rope(Launch& launch, const RopeArgs& args);
 void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Rows y, Activation activation);
+/// The same with another way to the same bits of BF16 products.
+void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Rows y, Activation activation,
+            MultiplyBfloat16s product);
 void addBias(Launch& launch, const float* bias, Rows y);
 void add(Launch& launch, ConstRows x, Rows y);
 void gateUp(Launch& launch, ConstRows gate, ConstRows up, Rows y);

@@ -52,4 +52,8 @@ struct FloatRows {
 /// Rows first … first + count - 1 of `w`; `tile` holds count * w.cols floats for formats that are decoded.
 FloatRows floatRows(const MatrixView& w, size_t first, size_t count, float* tile);
 
+/// y[r * yStride + o] = those rows · x[r], xRows rows of w.cols values.
+void multiplyFloatRows(const MatrixView& w, size_t first, size_t count, float* tile, const float* x,
+                       size_t xStride, size_t xRows, float* y, size_t yStride);
+
 }  // namespace conclave::engine::kernels::reference

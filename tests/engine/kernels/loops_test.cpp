@@ -162,11 +162,16 @@ TEST_F(TwoCopies, RowWise) {
         fused.rope(b.row(0), 1000, up.row(0), x.row(0) + 6, interleaved);
         same("rope");
     }
-    plain.roundToBfloat16(x.row(0), 1009, a.row(0));
-    fused.roundToBfloat16(x.row(0), 1009, b.row(0));
-    same("roundToBfloat16");
+}
+
+TEST_F(TwoCopies, Bfloat16sAreRoundedAsOneByOne) {
+    const Floats x = Floats::random(random, 1, 1009, 60);
+    std::vector<uint16_t> first(1009), second(1009);
+    plain.toBfloat16s(x.row(0), 1009, reinterpret_cast<std::byte*>(first.data()));
+    fused.toBfloat16s(x.row(0), 1009, reinterpret_cast<std::byte*>(second.data()));
+    EXPECT_EQ(first, second);
     for (size_t i = 0; i < 1009; ++i)
-        ASSERT_EQ(quant::bfloat16ToFloat(quant::floatToBfloat16(x.row(0)[i])), a.row(0)[i]);
+        ASSERT_EQ(quant::floatToBfloat16(x.row(0)[i]), first[i]) << x.row(0)[i];
 }
 
 TEST_F(TwoCopies, Attention) {

@@ -113,7 +113,7 @@ TEST(Forward, HalfPrecisionCacheIsCloseAndHalfAsLarge) {
     const std::vector<float> a = runAlone(*exact, team, tokens, 12), b = runAlone(*half, team, tokens, 12);
     EXPECT_NE(a, b);
     EXPECT_NE(exact->numericsId, half->numericsId);
-    EXPECT_EQ(exact->numericsId, "exact/f32/f32/1");
+    EXPECT_EQ(exact->numericsId, "exact/f32/f32/2");
 }
 
 TEST(Forward, NumbersThatAreNoneLoadAndShowInTheLogits) {

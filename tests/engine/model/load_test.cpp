@@ -92,7 +92,7 @@ TEST(Load, RoundedActivationsHaveANumericsIdOfTheirOwn) {
     options.activations = ActivationChoice::Int8;
     const std::string path = kModels + "/deepseek-v3-wide/quantized/Q4_K_M/model.gguf";
     const auto exact = mustLoad(path), rounded = mustLoad(path, options);
-    EXPECT_EQ(rounded->numericsId, "exact/int8/f32/1");
+    EXPECT_EQ(rounded->numericsId, "exact/int8/f32/2");
     platform::Team team(2);
     const std::vector<base::TokenId> tokens = someTokens(*exact, 20, 2);
     EXPECT_NE(runAlone(*exact, team, tokens, 20), runAlone(*rounded, team, tokens, 20));

@@ -15,7 +15,9 @@ void multiply(const float* w, size_t wStride, size_t wRows, const float* x, size
 void multiplyNarrow(quant::Format format, const std::byte* w, size_t wStride, size_t wRows, const float* x,
                     size_t xStride, size_t xRows, size_t cols, float* y, size_t yStride);
 void toHalves(const float* x, size_t count, std::byte* out);
-void roundToBfloat16(const float* x, size_t count, float* out);
+void toBfloat16s(const float* x, size_t count, std::byte* out);
+void multiplyBfloat16s(const std::byte* w, size_t wStride, size_t wRows, const std::byte* x, size_t xStride,
+                       size_t xRows, size_t cols, float* y, size_t yStride);
 void quantise(const float* x, size_t cols, Int8Row out, float* rest);
 UnpackedShape shapeOf(quant::Format format);
 void unpack(quant::Format format, const std::byte* in, size_t cols, UnpackedRow out);

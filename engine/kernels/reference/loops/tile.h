@@ -2,12 +2,11 @@
 
 #include "engine/kernels/halves.h"
 #include "engine/kernels/reference/loops/parts.h"
+#include "engine/kernels/trees.h"
 
 /// Products of some rows with some rows, sixteen lanes and the tree (numerics.md, "Float products"). The left
 /// rows are float32 or IEEE halves; the sums are the same whatever else is multiplied at once.
 namespace conclave::engine::kernels::reference::CONCLAVE_LOOPS {
-
-inline constexpr size_t kTogether = 16;  ///< sums of an activation that go through the tree at once
 
 /// What will be needed next, asked for a little at a time between multiplications: a core that asks for much
 /// at once waits for it.
@@ -21,24 +20,6 @@ struct Ahead {
             __builtin_prefetch(at);
     }
 };
-
-/// The trees of `count` sums, to y. The last eight are computed as eight.
-CONCLAVE_INLINE void sumTrees(Lanes8 (&sums)[kTogether], size_t count, float* y) {
-    for (size_t i = count; i % 8 != 0; ++i)
-        sums[i] = Lanes8{};
-    for (size_t at = 0; at < count; at += 8) {
-        Lanes8 eight[8];
-#pragma GCC unroll 8
-        for (size_t i = 0; i < 8; ++i)
-            eight[i] = sums[at + i];
-        const Lanes8 trees = sumEight(eight);
-        if (at + 8 <= count)
-            store8(y + at, trees);
-        else
-            for (size_t i = at; i < count; ++i)
-                y[i] = trees[i - at];
-    }
-}
 
 /// Eight elements of each row, for eight lanes of each sum.
 template <int W, int X, Lanes8 Lanes::*eight, class Weight>
