@@ -18,6 +18,7 @@
 
 #include "engine/kernels/cpu/stripes.h"
 #include "engine/kernels/cpu/tiles.h"
+#include "tests/emulated/avx512/bfloat16.h"
 
 #ifndef NATIVE
 // What a compiler may call. The file is compiled so that these loops do not become calls of themselves.
@@ -568,6 +569,22 @@ int main() {
         printHex(counts.digestAvx2, 16);
         if (hasAvx512) print(" avx512=");
         if (hasAvx512) printHex(counts.digestAvx512, 16);
+        print("\n");
+        all.cases += counts.cases;
+        all.floats += counts.floats;
+        all.fails += counts.fails;
+    }
+    if (hasAvx512) {
+#ifdef CORRUPT
+        constexpr bool kCorrupt = true;
+#else
+        constexpr bool kCorrupt = false;
+#endif
+        const Bfloat16Counts counts = checkBfloat16s(guardedEnd(kStripe), guardedEnd(kTile),
+                                                     guardedEnd(kOutput), kGuardedBytes, kCorrupt);
+        print("BF16 cases=", counts.cases);
+        print(" floats=", counts.floats);
+        print(" fails=", counts.fails);
         print("\n");
         all.cases += counts.cases;
         all.floats += counts.floats;
