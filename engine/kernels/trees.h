@@ -46,4 +46,24 @@ CONCLAVE_INLINE void sumTrees(Lanes8 (&sums)[kTogether], size_t count, float* y)
     }
 }
 
+/// The products of wRows rows of weights with X of activations: many(row, out) computes W rows from `row` on,
+/// one(row, out) a single one; out[j * kTogether + i] is the sum of weight row + i and activation j, lanes i
+/// and i + 8 added. The trees come after many tiles: each waits long for its own additions and the
+/// multiplications behind it would wait with it.
+template <int W, int X, class Many, class One>
+CONCLAVE_INLINE void sumRows(size_t wRows, float* y, size_t yStride, const Many& many, const One& one) {
+    Lanes8 sums[X][kTogether];
+    for (size_t first = 0; first < wRows; first += kTogether) {
+        const size_t count = wRows - first < kTogether ? wRows - first : kTogether;
+        size_t o = 0;
+        for (; o + W <= count; o += W)
+            many(first + o, &sums[0][0] + o);
+        for (; o < count; ++o)
+            one(first + o, &sums[0][0] + o);
+#pragma GCC unroll 8
+        for (int j = 0; j < X; ++j)
+            sumTrees(sums[j], count, y + static_cast<size_t>(j) * yStride + first);
+    }
+}
+
 }  // namespace conclave::engine::kernels

@@ -55,19 +55,13 @@ CONCLAVE_INLINE void tile(const std::byte* w, size_t wStride, const std::byte* x
 template <int X>
 CONCLAVE_APART void stripe(const std::byte* w, size_t wStride, size_t wRows, const std::byte* x,
                            size_t xStride, size_t cols, float* y, size_t yStride) {
-    Lanes8 sums[X][kTogether];
-    for (size_t first = 0; first < wRows; first += kTogether) {
-        const size_t count = wRows - first < kTogether ? wRows - first : kTogether;
-        const std::byte* rows = w + first * wStride;
-        size_t o = 0;
-        for (; o + 4 <= count; o += 4)
-            tile<4, X>(rows + o * wStride, wStride, x, xStride, cols, &sums[0][0] + o);
-        for (; o < count; ++o)
-            tile<1, X>(rows + o * wStride, wStride, x, xStride, cols, &sums[0][0] + o);
-#pragma GCC unroll 8
-        for (int j = 0; j < X; ++j)
-            sumTrees(sums[j], count, y + static_cast<size_t>(j) * yStride + first);
-    }
+    sumRows<4, X>(
+        wRows, y, yStride,
+        [&](size_t row, Lanes8 * out)
+            __attribute__((always_inline)) { tile<4, X>(w + row * wStride, wStride, x, xStride, cols, out); },
+        [&](size_t row, Lanes8 * out) __attribute__((always_inline)) {
+            tile<1, X>(w + row * wStride, wStride, x, xStride, cols, out);
+        });
 }
 
 }  // namespace

@@ -108,7 +108,8 @@ size_t attendScratchBytes(const ScratchShape& shape) {
     // head.
     const size_t unit = 3 * std::min<size_t>(shape.rows, kMostQueries) * widest +
                         attendScratch(kMostQueries, 0, 0) * sizeof(float);
-    return SpanRounds::mostSums(shape.threads) * (widest + (2 + 16) * kMostQueries * sizeof(float)) +
+    return SpanRounds::mostSums(shape.threads) *
+               (widest + (2 + kMostBesides) * kMostQueries * sizeof(float)) +
            shape.threads * aligned(unit + kAlign) + kAlign;
 }
 

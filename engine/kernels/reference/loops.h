@@ -49,10 +49,16 @@ struct AttendUnit {
     size_t outStride, outRowStride;
     float* scratch;  ///< attendScratch(heads * rows, keyDim, valueDim) floats
 };
+/// Floats from row to row of what is walked across: rows that lie a power of two apart share the few places
+/// that a cache has for them.
+inline constexpr size_t kMostBesides = 16;
+constexpr size_t besides(size_t dim) {
+    return dim % 64 == 0 ? dim + kMostBesides : dim;
+}
 inline constexpr size_t kMostQueries = 32;  ///< of one unit
 constexpr size_t attendScratch(size_t queries, size_t keyDim, size_t valueDim) {
-    const size_t scores = 64, apart = 16;
-    return queries * (scores + keyDim + 2 * valueDim + apart);
+    const size_t scores = 64;
+    return queries * (scores + keyDim + 2 * valueDim + kMostBesides);
 }
 
 /// What a span of keys adds to the heads of a row: values weighted by e^(score - most), and the sum of the
@@ -63,11 +69,6 @@ struct SpanSums {
     float* mosts;    ///< [heads]
     float* weights;  ///< [heads]
 };
-/// Floats from row to row of what is walked across: rows that lie a power of two apart share the few places
-/// that a cache has for them.
-constexpr size_t besides(size_t dim) {
-    return dim % 64 == 0 ? dim + 16 : dim;
-}
 inline constexpr size_t kSpan = 512;  ///< positions that are summed on their own, from multiples of it on
 
 /// y[r * yStride + o] = w[o] · x[r], rows of bfloat16 wStride and xStride bytes apart, at any address:

@@ -76,19 +76,14 @@ CONCLAVE_INLINE void pairTile(const std::byte* w, size_t wStride, const std::byt
 template <int W, int X, bool tail>
 CONCLAVE_APART void pairStripe(const std::byte* w, size_t wStride, size_t wRows, const std::byte* x,
                                size_t xStride, size_t cols, float* y, size_t yStride) {
-    Lanes8 sums[X][kTogether];
-    for (size_t first = 0; first < wRows; first += kTogether) {
-        const size_t count = wRows - first < kTogether ? wRows - first : kTogether;
-        const std::byte* rows = w + first * wStride;
-        size_t o = 0;
-        for (; o + W <= count; o += W)
-            pairTile<W, X, tail>(rows + o * wStride, wStride, x, xStride, cols, &sums[0][0] + o);
-        for (; o < count; ++o)
-            pairTile<1, X, tail>(rows + o * wStride, wStride, x, xStride, cols, &sums[0][0] + o);
-#pragma GCC unroll 4
-        for (int j = 0; j < X; ++j)
-            sumTrees(sums[j], count, y + static_cast<size_t>(j) * yStride + first);
-    }
+    sumRows<W, X>(
+        wRows, y, yStride,
+        [&](size_t row, Lanes8 * out) __attribute__((always_inline)) {
+            pairTile<W, X, tail>(w + row * wStride, wStride, x, xStride, cols, out);
+        },
+        [&](size_t row, Lanes8 * out) __attribute__((always_inline)) {
+            pairTile<1, X, tail>(w + row * wStride, wStride, x, xStride, cols, out);
+        });
 }
 
 template <bool tail>

@@ -72,26 +72,19 @@ CONCLAVE_INLINE void tile(const Weight* w, size_t wStride, const float* x, size_
         }
 }
 
-/// All rows of weights with X rows of activations, W at a time. The trees come after many tiles: each waits
-/// long for its own additions and the multiplications behind it would wait with it.
+/// All rows of weights with X rows of activations, W at a time.
 template <int W, int X, bool tail, class Weight>
 CONCLAVE_INLINE void stripe(const Weight* w, size_t wStride, size_t wRows, const float* x, size_t xStride,
                             size_t cols, float* y, size_t yStride, Ahead& ahead) {
-    Lanes8 sums[X][kTogether];
-    for (size_t first = 0; first < wRows; first += kTogether) {
-        const size_t count = wRows - first < kTogether ? wRows - first : kTogether;
-        const Weight* rows = w + first * wStride;
-        size_t o = 0;
-        for (; o + W <= count; o += W) {
+    sumRows<W, X>(
+        wRows, y, yStride,
+        [&](size_t row, Lanes8 * out) __attribute__((always_inline)) {
             ahead.ask();
-            tile<W, X, tail>(rows + o * wStride, wStride, x, xStride, cols, &sums[0][0] + o);
-        }
-        for (; o < count; ++o)
-            tile<1, X, tail>(rows + o * wStride, wStride, x, xStride, cols, &sums[0][0] + o);
-#pragma GCC unroll 4
-        for (int j = 0; j < X; ++j)
-            sumTrees(sums[j], count, y + static_cast<size_t>(j) * yStride + first);
-    }
+            tile<W, X, tail>(w + row * wStride, wStride, x, xStride, cols, out);
+        },
+        [&](size_t row, Lanes8 * out) __attribute__((always_inline)) {
+            tile<1, X, tail>(w + row * wStride, wStride, x, xStride, cols, out);
+        });
 }
 
 template <bool tail, class Weight>
