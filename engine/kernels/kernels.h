@@ -85,12 +85,14 @@ struct Launch {
 };
 
 /// One product of a grouped launch: y[r][yColumn + o] = sum over k of x[r][xColumn + k] * w[o][k] for the
-/// rows firstRow … firstRow + rows - 1 of x and y. Dense layers are one group, experts one group each (rows
-/// sorted by expert), the absorbed halves of MLA one group per head (columns instead of rows).
+/// rows firstRow … firstRow + rows - 1 of x and y. A dense matrix is one group, gate and up of a layer two,
+/// experts one each (rows sorted by expert), the absorbed halves of MLA one per head (columns instead of
+/// rows).
 struct MatmulGroup {
     MatrixView w;
     uint32_t firstRow = 0, rows = 0;
     uint32_t xColumn = 0, yColumn = 0;
+    Rows y;
 };
 
 /// One row of a step: its absolute position, and the pages of its sequence (page p holds positions 64p … 64p
@@ -225,10 +227,11 @@ struct Kernels {
     /// RMS norm of each row: y = x / sqrt(mean(x²) + eps) * weight. x and y may be the same.
     void (*norm)(Launch& launch, ConstRows x, const float* weight, float eps, Rows y);
     void (*rope)(Launch& launch, const RopeArgs& args);
-    /// The products of all groups; y is written, not added to. No two groups write the same values, and y
-    /// overlaps no x.
-    void (*matmul)(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Rows y,
-                   Activation activation);
+    /// The products of all groups, whose matrices share a format and a layout; each y is written, not added
+    /// to. No two groups write the same values, and no y overlaps x. Rows of x that neighbouring groups share
+    /// (same firstRow, rows, xColumn and cols) are rounded once; rounded rows fill at most
+    /// ScratchShape::rows.
+    void (*matmul)(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Activation activation);
     void (*addBias)(Launch& launch, const float* bias, Rows y);
     void (*add)(Launch& launch, ConstRows x, Rows y);                      ///< y += x
     void (*gateUp)(Launch& launch, ConstRows gate, ConstRows up, Rows y);  ///< y = silu(gate) * up

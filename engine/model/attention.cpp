@@ -53,9 +53,7 @@ void attend(Pass& pass, const Attention& a, uint32_t layer, kernels::ConstRows h
     const Rows v = pass.view(pass.buffers.v, c.kvHeads * c.valueDim);         // [rows][kvHeads * valueDim]
     const Rows out = pass.view(pass.buffers.attended, c.heads * c.valueDim);  // [rows][heads * valueDim]
 
-    project(pass, a.query, h, q);
-    project(pass, a.key, h, k);
-    project(pass, a.value, h, v);
+    project(pass, {{a.query, q}, {a.key, k}, {a.value, v}}, h);
     pass.addBias(a.queryBias, q);
     pass.addBias(a.keyBias, k);
     pass.addBias(a.valueBias, v);
@@ -83,7 +81,7 @@ void attend(Pass& pass, const Attention& a, uint32_t layer, kernels::ConstRows h
                                       .scale = c.attentionScale,
                                       .window = c.windows[layer],
                                       .out = out});
-    project(pass, a.output, out, y);
+    project(pass, {{a.output, y}}, out);
     pass.addBias(a.outputBias, y);
 }
 

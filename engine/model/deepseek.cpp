@@ -108,28 +108,26 @@ void rotate(Pass& pass, uint32_t heads, uint32_t headDim, uint32_t offset, Rows 
                                     .interleaved = pass.config.rope.interleaved});
 }
 
-/// q = queries of h, their last `rope` values of each head rotated.
-void projectQueries(Pass& pass, const LatentAttention& a, ConstRows h, Rows q) {
+/// q = queries of h, their last `rope` values of each head rotated; latent = what the cache will hold of h.
+void projectInputs(Pass& pass, const LatentAttention& a, ConstRows h, Rows q, Rows latent) {
     const ModelConfig& c = pass.config;
     if (c.queryRank > 0) {
         const Rows low = pass.view(pass.buffers.queryLatent, c.queryRank);  // [rows][queryRank]
-        project(pass, a.queryA, h, low);
+        project(pass, {{a.queryA, low}, {a.latentA, latent}}, h);
         pass.addBias(a.queryABias, low);
         pass.norm(low, a.queryANorm, low);
-        project(pass, a.queryB, low, q);
+        project(pass, {{a.queryB, q}}, low);
     } else {
-        project(pass, a.query, h, q);
+        project(pass, {{a.query, q}, {a.latentA, latent}}, h);
     }
     rotate(pass, c.heads, c.keyDim, c.nopeDim, q);
 }
 
-/// Stores each row's normed latent and rotated key.
-void storeLatents(Pass& pass, const LatentAttention& a, uint32_t layer, ConstRows h) {
+/// Stores each row's latent, normed, and key, rotated.
+void storeLatents(Pass& pass, const LatentAttention& a, uint32_t layer, Rows latent) {
     const ModelConfig& c = pass.config;
     const uint32_t width = c.latentRank + c.ropeDim;
-    const Rows latent = pass.view(pass.buffers.latent, width);               // [rows][rank + rope]
-    const Rows normed{pass.buffers.latent, pass.rows, c.latentRank, width};  // its first rank columns
-    project(pass, a.latentA, h, latent);
+    const Rows normed{latent.data, pass.rows, c.latentRank, width};  // its first rank columns
     pass.addBias(a.latentABias, latent);
     pass.norm(normed, a.latentNorm, normed);
     rotate(pass, 1, width, c.latentRank, latent);
@@ -152,14 +150,15 @@ void attend(Pass& pass, const LatentAttention& a, uint32_t layer, ConstRows h, R
     const ModelConfig& c = pass.config;
     const uint32_t width = c.latentRank + c.ropeDim;
     const Rows q = pass.view(pass.buffers.q, c.heads * c.keyDim);             // [rows][heads * (nope + rope)]
+    const Rows latent = pass.view(pass.buffers.latent, width);                // [rows][rank + rope]
     const Rows absorbed = pass.view(pass.buffers.absorbed, c.heads * width);  // [rows][heads * (rank + rope)]
     const Rows mixed =
         pass.view(pass.buffers.attendedLatent, c.heads * c.latentRank);       // [rows][heads * rank]
     const Rows out = pass.view(pass.buffers.attended, c.heads * c.valueDim);  // [rows][heads * value]
 
-    projectQueries(pass, a, h, q);
-    storeLatents(pass, a, layer, h);
-    project(pass, headParts(pass, c.keyDim, width), a.absorbedKey, q, absorbed);
+    projectInputs(pass, a, h, q, latent);
+    storeLatents(pass, a, layer, latent);
+    project(pass, headParts(pass, c.keyDim, width), {{a.absorbedKey, absorbed}}, q);
     copyRotated(pass, q, absorbed);
     pass.kernels.attendLatent(pass.launch, {.q = absorbed,
                                             .places = pass.places(),
@@ -169,8 +168,8 @@ void attend(Pass& pass, const LatentAttention& a, uint32_t layer, ConstRows h, R
                                             .rope = c.ropeDim,
                                             .scale = c.attentionScale,
                                             .out = mixed});
-    project(pass, headParts(pass, c.latentRank, c.valueDim), a.absorbedValue, mixed, out);
-    project(pass, a.output, out, y);
+    project(pass, headParts(pass, c.latentRank, c.valueDim), {{a.absorbedValue, out}}, mixed);
+    project(pass, {{a.output, y}}, out);
     pass.addBias(a.outputBias, y);
 }
 

@@ -35,7 +35,8 @@ void writeLogits(Pass& pass, const Ends& ends) {
     pass.kernels.gather(pass.launch, pass.view(b.x, hidden), {b.asked, asked}, rows);
     pass.norm(rows, ends.finalNorm, normed);
     const Part part{.rows = asked, .stepRows = b.asked};
-    project(pass, {&part, 1}, ends.head, normed, {pass.step.logits.data(), asked, vocabulary, vocabulary});
+    project(pass, {&part, 1}, {{ends.head, {pass.step.logits.data(), asked, vocabulary, vocabulary}}},
+            normed);
 }
 
 }  // namespace conclave::engine::model

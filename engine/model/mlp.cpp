@@ -17,12 +17,11 @@ Mlp declareMlp(TensorList& tensors, const ModelConfig& c, uint32_t layer) {
 void feedForward(Pass& pass, const Mlp& mlp, kernels::ConstRows h, kernels::Rows y) {
     const kernels::Rows gate = pass.view(pass.buffers.gate, mlp.width);  // [rows][width]
     const kernels::Rows up = pass.view(pass.buffers.up, mlp.width);      // [rows][width]
-    project(pass, mlp.gate, h, gate);
-    project(pass, mlp.up, h, up);
+    project(pass, {{mlp.gate, gate}, {mlp.up, up}}, h);
     pass.addBias(mlp.gateBias, gate);
     pass.addBias(mlp.upBias, up);
     pass.kernels.gateUp(pass.launch, gate, up, gate);
-    project(pass, mlp.down, gate, y);
+    project(pass, {{mlp.down, y}}, gate);
     pass.addBias(mlp.downBias, y);
 }
 

@@ -54,10 +54,9 @@ void mixChunk(Pass& pass, const Moe& moe, Chunk chunk, ConstRows h, ConstRows sh
     const Rows parts{b.slots, slots, c.hidden, c.hidden};                             // [slots][hidden]
 
     pass.kernels.gather(pass.launch, h, {b.sortedRow, used}, sorted);
-    project(pass, b.parts, moe.gate, sorted, gate);
-    project(pass, b.parts, moe.up, sorted, up);
+    project(pass, b.parts, {{moe.gate, gate}, {moe.up, up}}, sorted);
     pass.kernels.gateUp(pass.launch, gate, up, gate);
-    project(pass, b.parts, moe.down, gate, sorted);
+    project(pass, b.parts, {{moe.down, sorted}}, gate);
     pass.kernels.scatter(pass.launch, sorted, {b.sortedSlot, used}, parts);
     if (shared.data != nullptr) shared = {shared.row(chunk.firstRow), chunk.rows, shared.cols, shared.stride};
     pass.kernels.combine(pass.launch, {.parts = parts,

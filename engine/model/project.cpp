@@ -38,35 +38,69 @@ void listAdapter(Pass& pass, const AdapterRows& group, const Part& part, MatrixI
                                           .yColumn = part.yColumn});
 }
 
-}  // namespace
-
-void project(Pass& pass, std::span<const Part> parts, MatrixId id, kernels::ConstRows x, kernels::Rows y) {
+kernels::MatrixView matrixOf(const Pass& pass, MatrixId id, uint32_t matrix) {
     CONCLAVE_CHECK(id != MatrixId::None);
+    return pass.weights.matrix(static_cast<size_t>(id), matrix);
+}
+
+kernels::Activation activationOf(const Pass& pass, MatrixId id) {
+    return pass.activations[static_cast<size_t>(id)];
+}
+
+bool shareLaunch(const Pass& pass, MatrixId first, MatrixId second) {
+    const kernels::MatrixView a = matrixOf(pass, first, 0), b = matrixOf(pass, second, 0);
+    return a.format == b.format && a.layout == b.layout &&
+           activationOf(pass, first) == activationOf(pass, second);
+}
+
+/// Projections of one format: part by part, so that those of the same rows of x stand together.
+void multiply(Pass& pass, std::span<const Part> parts, std::span<const Projection> projections,
+              kernels::ConstRows x) {
     std::vector<kernels::MatmulGroup>& groups = pass.buffers.groups;
     groups.clear();
-    for (const Part& part : parts) {
-        const kernels::MatrixView w = pass.weights.matrix(static_cast<size_t>(id), part.matrix);
-        CONCLAVE_CHECK(part.firstRow + part.rows <= x.rows && part.firstRow + part.rows <= y.rows);
-        CONCLAVE_CHECK(part.xColumn + w.cols <= x.cols && part.yColumn + w.rows <= y.cols);
-        groups.push_back({.w = w,
-                          .firstRow = part.firstRow,
-                          .rows = part.rows,
-                          .xColumn = part.xColumn,
-                          .yColumn = part.yColumn});
-    }
-    pass.kernels.matmul(pass.launch, groups, x, y, pass.activations[static_cast<size_t>(id)]);
-    if (pass.adapters.empty()) return;
+    for (const Part& part : parts)
+        for (const auto& [id, y] : projections) {
+            const kernels::MatrixView w = matrixOf(pass, id, part.matrix);
+            CONCLAVE_CHECK(part.firstRow + part.rows <= x.rows && part.firstRow + part.rows <= y.rows);
+            CONCLAVE_CHECK(part.xColumn + w.cols <= x.cols && part.yColumn + w.rows <= y.cols);
+            groups.push_back({.w = w,
+                              .firstRow = part.firstRow,
+                              .rows = part.rows,
+                              .xColumn = part.xColumn,
+                              .yColumn = part.yColumn,
+                              .y = y});
+        }
+    pass.kernels.matmul(pass.launch, groups, x, activationOf(pass, projections.front().id));
+}
+
+void addAdapters(Pass& pass, std::span<const Part> parts, const Projection& projection,
+                 kernels::ConstRows x) {
     pass.buffers.lowRankGroups.clear();
     for (const AdapterRows& group : pass.adapters)
         for (const Part& part : parts)
-            listAdapter(pass, group, part, id);
+            listAdapter(pass, group, part, projection.id);
     if (!pass.buffers.lowRankGroups.empty())
-        pass.kernels.lowRank(pass.launch, pass.buffers.lowRankGroups, x, y);
+        pass.kernels.lowRank(pass.launch, pass.buffers.lowRankGroups, x, projection.y);
 }
 
-void project(Pass& pass, MatrixId id, kernels::ConstRows x, kernels::Rows y) {
+}  // namespace
+
+void project(Pass& pass, std::span<const Part> parts, std::initializer_list<Projection> projections,
+             kernels::ConstRows x) {
+    const std::span<const Projection> all(projections.begin(), projections.size());
+    for (size_t begin = 0, end = 1; begin < all.size(); begin = end++) {
+        while (end < all.size() && shareLaunch(pass, all[begin].id, all[end].id))
+            ++end;
+        multiply(pass, parts, all.subspan(begin, end - begin), x);
+    }
+    if (pass.adapters.empty()) return;
+    for (const Projection& projection : all)
+        addAdapters(pass, parts, projection, x);
+}
+
+void project(Pass& pass, std::initializer_list<Projection> projections, kernels::ConstRows x) {
     const Part whole{.rows = x.rows};
-    project(pass, {&whole, 1}, id, x, y);
+    project(pass, {&whole, 1}, projections, x);
 }
 
 }  // namespace conclave::engine::model

@@ -130,7 +130,7 @@ void applyCap(Pass& pass, const Moe& moe, uint32_t layer, const int32_t* forced)
 
 void route(Pass& pass, const Moe& moe, uint32_t layer, ConstRows h) {
     const Timed timed(pass, &StepTimes::router);
-    project(pass, moe.router, h, pass.view(pass.buffers.routerLogits, pass.config.experts));
+    project(pass, {{moe.router, pass.view(pass.buffers.routerLogits, pass.config.experts)}}, h);
     const int32_t* forced = gatherForced(pass);
     for (const RouterRows& run : pass.routers)
         routeRun(pass, moe, layer, run, forced);

@@ -96,7 +96,7 @@ base::Result<Workspace> Workspace::make(const ModelConfig& config, const kernels
     w.tokens.reserve(maxRows);
     w.places.reserve(maxRows);
     w.parts.reserve(std::max(config.heads, config.experts));
-    w.groups.reserve(std::max(config.heads, config.experts));
+    w.groups.reserve(std::max(config.heads, 2 * config.experts));  // gate and up
     return w;
 }
 

@@ -61,10 +61,8 @@ void benchProducts(const Kernels& row, size_t threads) {
             const auto run = [&](const Weights& w, uint32_t rows) {
                 const Floats x = Floats::random(random, rows, cols);
                 Floats y(rows, w.view.rows);
-                const MatmulGroup group{.w = w.in(row, activation), .rows = rows};
-                return seconds([&] {
-                    row.matmul(place.launch(), {&group, 1}, x.view(), y.view(), activation);
-                });
+                const MatmulGroup group{.w = w.in(row, activation), .rows = rows, .y = y.view()};
+                return seconds([&] { row.matmul(place.launch(), {&group, 1}, x.view(), activation); });
             };
             const double bytes = static_cast<double>(large.bytes.size()) * 1e-9;
             const double macs = double{few} * cols * 1e-9;

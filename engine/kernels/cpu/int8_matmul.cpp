@@ -44,15 +44,17 @@ size_t roundedBytes(size_t cols) {
     return aligned(cols + cols / 2) + aligned(cols * sizeof(float));
 }
 
-/// Puts one rounded row where the tile has it: row `row` of `rows`.
-void placeRow(const reference::Int8Row& rounded, size_t cols, uint32_t row, uint32_t rows, std::byte* tile) {
+/// Puts one rounded row where the tile has it: row `row` of `rows`, for weights with this offset.
+void placeRow(const reference::Int8Row& rounded, size_t cols, int32_t offset, uint32_t row, uint32_t rows,
+              std::byte* tile) {
     for (size_t block = 0; block < cols / 32; ++block, tile += size_t{kTileBlockBytes} * rows) {
         const int8_t* values = rounded.values + 32 * block;
         for (size_t j = 0; j < 8; ++j)
             std::memcpy(tile + (j * rows + row) * 4, values + 4 * j, 4);
         const float first = rounded.halfSums[2 * block], second = rounded.halfSums[2 * block + 1];
-        const int32_t minus[3] = {-static_cast<int32_t>(first + second), -static_cast<int32_t>(first),
-                                  -static_cast<int32_t>(second)};
+        const int32_t minus[3] = {-offset * static_cast<int32_t>(first + second),
+                                  -offset * static_cast<int32_t>(first),
+                                  -offset * static_cast<int32_t>(second)};
         std::byte* rest = tile + size_t{32} * rows + size_t{4} * row;
         std::memcpy(rest, rounded.scales + block, 4);
         std::memcpy(rest + size_t{4} * rows, rounded.sums + block, 4);
@@ -61,18 +63,20 @@ void placeRow(const reference::Int8Row& rounded, size_t cols, uint32_t row, uint
     }
 }
 
-/// One launch: the groups, their tiles, and where the rounded activations lie.
+/// One launch: the groups, their tiles, and where the rounded activations lie. Neighbours of the same rows of
+/// x (gate and up, queries and keys) share their tiles.
 class Launching {
   public:
-    Launching(const TileTable& table, std::span<const MatmulGroup> groups, ConstRows x, Rows y,
-              uint32_t terms)
-        : table_(table), groups_(groups), x_(x), y_(y), terms_(terms) {
-        for (const MatmulGroup& group : groups) {
-            rows_ += group.rows;
+    Launching(const Tiles& kernels, std::span<const MatmulGroup> groups, ConstRows x, uint32_t terms)
+        : kernels_(kernels), groups_(groups), x_(x), terms_(terms) {
+        for (size_t i = 0; i < groups.size(); ++i) {
+            const MatmulGroup& group = groups[i];
             deepest_ = std::max<size_t>(deepest_, group.w.cols);
-            values_ += size_t{group.rows} * group.w.cols * terms;
             cost_ += costOf(group) * stripesOf(group);
             stripes_ += stripesOf(group);
+            if (sharesTiles(i)) continue;
+            rows_ += group.rows;
+            values_ += size_t{group.rows} * group.w.cols * terms;
         }
     }
 
@@ -85,7 +89,9 @@ class Launching {
     /// Rounds the rows that are `share` of all.
     void round(Range share, std::byte* tiles, std::byte* scratch) const {
         size_t before = 0;
-        for (const MatmulGroup& group : groups_) {
+        for (size_t i = 0; i < groups_.size(); ++i) {
+            if (sharesTiles(i)) continue;
+            const MatmulGroup& group = groups_[i];
             const size_t begin = std::max(share.begin, before),
                          end = std::min(share.end, before + group.rows);
             if (begin < end) roundGroup(group, before, {begin - before, end - before}, tiles, scratch);
@@ -104,7 +110,9 @@ class Launching {
     /// Multiplies a piece of all stripes, measured by what they cost.
     void multiply(size_t from, size_t to, const std::byte* tiles) const {
         size_t before = 0, row = 0;
-        for (const MatmulGroup& group : groups_) {
+        for (size_t i = 0; i < groups_.size(); ++i) {
+            const MatmulGroup& group = groups_[i];
+            if (i > 0 && !sharesTiles(i)) row += groups_[i - 1].rows;
             const size_t each = costOf(group), stripes = stripesOf(group);
             // A stripe belongs to whoever has its first bit of cost.
             const auto at = [&](size_t cost) {
@@ -112,11 +120,17 @@ class Launching {
             };
             if (group.rows > 0) multiplyGroup(group, {at(from), at(to)}, tileAt(tiles, row));
             before += each * stripes;
-            row += group.rows;
         }
     }
 
   private:
+    /// Whether group `i` multiplies the rows that the group before it does.
+    bool sharesTiles(size_t i) const {
+        if (i == 0) return false;
+        const MatmulGroup &before = groups_[i - 1], &group = groups_[i];
+        return group.firstRow == before.firstRow && group.rows == before.rows &&
+               group.xColumn == before.xColumn && group.w.cols == before.w.cols;
+    }
     static size_t stripesOf(const MatmulGroup& group) {
         return group.rows == 0 ? 0 : (group.w.rows + kStripeRows - 1) / kStripeRows;
     }
@@ -127,9 +141,7 @@ class Launching {
     template <class Byte> Byte* tileAt(Byte* tiles, size_t row) const {
         return tiles + row * terms_ * rowBytesOf(deepest_);
     }
-    Split splitOf(const MatmulGroup& group) const {
-        return {group.rows, table_.find(group.w.format)->mostRows / terms_};
-    }
+    Split splitOf(const MatmulGroup& group) const { return {group.rows, kernels_.mostRows / terms_}; }
 
     /// Rows `rows` of the group, whose first is row `first` of all.
     void roundGroup(const MatmulGroup& group, size_t first, Range rows, std::byte* tiles,
@@ -140,6 +152,7 @@ class Launching {
                                          floats + cols / 16};
         auto* rest = reinterpret_cast<float*>(scratch + aligned(cols + cols / 2));
         const auto& quantise = *reference::loops().quantise;
+        const int32_t offset = stripeForm(group.w.format).offset;
         const Split split = splitOf(group);
         for (uint32_t tile = 0; tile < split.tiles; ++tile) {
             const uint32_t begin = split.first(tile), count = split.rows(tile);
@@ -148,46 +161,45 @@ class Launching {
                 if (begin + r < rows.begin || begin + r >= rows.end) continue;
                 const float* x = x_.row(group.firstRow + begin + r) + group.xColumn;
                 quantise(x, cols, rounded, terms_ > 1 ? rest : nullptr);
-                placeRow(rounded, cols, r, count * terms_, to);
+                placeRow(rounded, cols, offset, r, count * terms_, to);
                 if (terms_ == 1) continue;
                 quantise(rest, cols, rounded, nullptr);
-                placeRow(rounded, cols, count + r, count * terms_, to);
+                placeRow(rounded, cols, offset, count + r, count * terms_, to);
             }
         }
     }
 
     void multiplyGroup(const MatmulGroup& group, Range stripes, const std::byte* tiles) const {
-        const Tiles& kernels = *table_.find(group.w.format);
         const Split split = splitOf(group);
         for (size_t begin = stripes.begin; begin < stripes.end; begin += kStripesTogether) {
             const size_t end = std::min<size_t>(stripes.end, begin + kStripesTogether);
             for (uint32_t tile = 0; tile < split.tiles; ++tile)
                 for (size_t stripe = begin; stripe < end; ++stripe)
-                    multiplyStripe(kernels, group, stripe, split.first(tile), split.rows(tile),
+                    multiplyStripe(group, stripe, split.first(tile), split.rows(tile),
                                    tiles + split.first(tile) * terms_ * rowBytesOf(group.w.cols));
         }
     }
 
-    void multiplyStripe(const Tiles& kernels, const MatmulGroup& group, size_t stripe, uint32_t row,
-                        uint32_t rows, const std::byte* tile) const {
+    void multiplyStripe(const MatmulGroup& group, size_t stripe, uint32_t row, uint32_t rows,
+                        const std::byte* tile) const {
         const std::byte* weights = group.w.data + stripe * group.w.stride;
         const size_t out = stripe * kStripeRows, left = group.w.rows - out;
-        float* y = y_.row(group.firstRow + row) + group.yColumn + out;
-        const MultiplyTile multiply = kernels.multiply[rows * terms_ - 1];
-        if (left >= kStripeRows && terms_ == 1) return multiply(weights, group.w.cols, tile, y, y_.stride);
+        const size_t stride = group.y.stride;
+        float* y = group.y.row(group.firstRow + row) + group.yColumn + out;
+        const MultiplyTile multiply = kernels_.multiply[rows * terms_ - 1];
+        if (left >= kStripeRows && terms_ == 1) return multiply(weights, group.w.cols, tile, y, stride);
         float some[kMostTileRows * kStripeRows];
         multiply(weights, group.w.cols, tile, some, kStripeRows);
         for (size_t i = 0; terms_ > 1 && i < size_t{rows} * kStripeRows; ++i)
             some[i] += some[rows * kStripeRows + i];
         const size_t count = std::min<size_t>(left, kStripeRows);
         for (uint32_t r = 0; r < rows; ++r)
-            std::memcpy(y + r * y_.stride, some + size_t{r} * kStripeRows, count * sizeof(float));
+            std::memcpy(y + r * stride, some + size_t{r} * kStripeRows, count * sizeof(float));
     }
 
-    const TileTable& table_;
+    const Tiles& kernels_;
     std::span<const MatmulGroup> groups_;
     ConstRows x_;
-    Rows y_;
     uint32_t terms_;
     size_t rows_ = 0, deepest_ = 0, values_ = 0, cost_ = 0, stripes_ = 0;
 };
@@ -195,8 +207,8 @@ class Launching {
 }  // namespace
 
 void int8Matmul(const TileTable& table, Launch& launch, std::span<const MatmulGroup> groups, ConstRows x,
-                Rows y, uint32_t terms) {
-    const Launching launching(table, groups, x, y, terms);
+                uint32_t terms) {
+    const Launching launching(*table.find(groups.front().w.format), groups, x, terms);
     const size_t rows = launching.rows();
     if (rows == 0) return;
     std::atomic<size_t> next{0};

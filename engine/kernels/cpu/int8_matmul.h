@@ -10,7 +10,7 @@ namespace conclave::engine::kernels::cpu {
 
 /// `terms` 1: Activation::Int8; 2: Activation::Int8x2, where each row of activations is two rows of a tile.
 void int8Matmul(const TileTable& tiles, Launch& launch, std::span<const MatmulGroup> groups, ConstRows x,
-                Rows y, uint32_t terms);
+                uint32_t terms);
 
 /// Its part of Kernels::scratchBytes.
 size_t int8ScratchBytes(const ScratchShape& shape);

@@ -46,16 +46,17 @@ reference::MultiplyBfloat16s avx512Bfloat16s() {
     return has ? multiplyBfloat16sAvx512 : avx2Bfloat16s();
 }
 
-/// The groups of a launch are in one layout: experts of a layer share a format.
 template <const TileTable& tiles, reference::MultiplyBfloat16s (*bfloat16s)()>
-void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Rows y, Activation activation) {
-    const bool striped = !groups.empty() && groups.front().w.layout == Layout::Stripes16;
+void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Activation activation) {
+    if (groups.empty()) return;
+    const MatrixView& first = groups.front().w;
     for (const MatmulGroup& group : groups)
-        CONCLAVE_CHECK((group.w.layout == Layout::Stripes16) == striped);
+        CONCLAVE_CHECK(group.w.layout == first.layout && group.w.format == first.format);
+    const bool striped = first.layout == Layout::Stripes16;
     if (const uint32_t terms = reference::int8Terms(activation); striped && terms > 0)
-        int8Matmul(tiles, launch, groups, x, y, terms);
+        int8Matmul(tiles, launch, groups, x, terms);
     else
-        reference::matmul(launch, groups, x, y, activation, bfloat16s());
+        reference::matmul(launch, groups, x, activation, bfloat16s());
 }
 
 constexpr Kernels rowOf(const char* name, const char* needs, bool (*supported)(),

@@ -106,7 +106,6 @@ CONCLAVE_INLINE void addBlock(const std::byte* block, int from, const std::byte*
     constexpr StripeForm kForm = stripeForm(format);
     constexpr int kBits = static_cast<int>(kForm.bits);
     constexpr bool kOffset = kForm.offset != 0 && !(kBits == 8 && V::kSigned8);
-    constexpr int kShift = kForm.offset == 8 ? 3 : kForm.offset == 16 ? 4 : kForm.offset == 32 ? 5 : 7;
     constexpr bool kAdded = format == quant::Format::Q4_1 || format == quant::Format::Q5_1;
     const auto* scales = reinterpret_cast<const float*>(x + 32 * rows);
     const float* sums = scales + rows;
@@ -118,7 +117,7 @@ CONCLAVE_INLINE void addBlock(const std::byte* block, int from, const std::byte*
     if constexpr (kForm.run == 32) {
 #pragma GCC unroll 16
         for (int r = 0; r < rows; ++r)
-            integers[r] = kOffset ? V::template left<kShift>(V::broadcast(minus + r)) : V::none();
+            integers[r] = kOffset ? V::broadcast(minus + r) : V::none();
         V::template dot<kBits, 0, 8, rows>(unit, x, integers);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; ++r) {
@@ -133,12 +132,12 @@ CONCLAVE_INLINE void addBlock(const std::byte* block, int from, const std::byte*
         Floats joined[rows];
 #pragma GCC unroll 16
         for (int r = 0; r < rows; ++r)
-            integers[r] = V::template left<kShift>(V::broadcast(minus + rows + r));
+            integers[r] = V::broadcast(minus + rows + r);
         V::template dot<kBits, 0, 4, rows>(unit, x, integers);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; ++r) {
             joined[r] = V::multiply(V::toFloats(integers[r]), header.scales[2 * index]);
-            integers[r] = V::template left<kShift>(V::broadcast(minus + 2 * rows + r));
+            integers[r] = V::broadcast(minus + 2 * rows + r);
         }
         V::template dot<kBits, 4, 8, rows>(unit, x, integers);
 #pragma GCC unroll 16

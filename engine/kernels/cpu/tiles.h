@@ -12,7 +12,9 @@
 ///   [8][rows][4]  int8 values, four of a row side by side
 ///   [rows]        float32 scales a
 ///   [rows]        float32 a * (sum of the 32 values)
-///   [rows]        int32, minus the sum of the 32 values; then [rows] of the first 16, [rows] of the last 16
+///   [rows]        int32, minus the format's offset (stripes.h) times the sum of the 32 values; then [rows]
+///   of
+///                 the first 16, [rows] of the last 16
 namespace conclave::engine::kernels::cpu {
 
 inline constexpr uint32_t kMostTileRows = 12;

@@ -13,8 +13,9 @@ namespace {
 
 struct Avx512 {
     using Floats = __m512;
-    using Integers = __m512i;                // 32 bits each
-    static constexpr int kLanes = 16;        // rows
+    using Integers = __m512i;                                     // 32 bits each
+    using Four = int32_t __attribute__((may_alias, aligned(1)));  // bytes of a row, side by side
+    static constexpr int kLanes = 16;                             // rows
     static constexpr bool kSigned8 = false;  // integers are unsigned, their offset is taken from the sums
     static constexpr size_t kAhead = 0;      // see prefetch
 
@@ -52,9 +53,10 @@ struct Avx512 {
             const __m512i w = unit(at);
 #pragma GCC unroll 16
             for (int r = 0; r < rows; ++r) {
-                int32_t four;
-                __builtin_memcpy(&four, x + (at * rows + r) * 4, 4);
-                sum[r] = _mm512_dpbusd_epi32(sum[r], w, _mm512_set1_epi32(four));
+                // GCC 12 does not give the instruction its operand in memory, but loads and spreads it first.
+                asm("vpdpbusd %2%{1to16%}, %1, %0"
+                    : "+v"(sum[r])
+                    : "v"(w), "m"(*reinterpret_cast<const Four*>(x + (at * rows + r) * 4)));
             }
         }
     }

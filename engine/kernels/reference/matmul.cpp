@@ -55,12 +55,11 @@ namespace {
 struct Part {
     const MatmulGroup& group;
     ConstRows x;
-    Rows y;
     platform::Range outputs;
     std::byte* scratch;
 
     const float* xRow(size_t r) const { return x.row(group.firstRow + r) + group.xColumn; }
-    float* yRow(size_t r) const { return y.row(group.firstRow + r) + group.yColumn; }
+    float* yRow(size_t r) const { return group.y.row(group.firstRow + r) + group.yColumn; }
 };
 
 /// Bytes of the scratch of one worker for a matrix of `cols` columns and at most `rows` rows of activations.
@@ -78,7 +77,7 @@ void multiplyFloats(const Part& part, size_t firstRow, size_t rows, const float*
     const size_t most = rows == 1 ? 4 : kTileRows;
     for (size_t o = part.outputs.begin; o < part.outputs.end; o += most) {
         const size_t count = std::min(most, part.outputs.end - o);
-        multiplyFloatRows(w, o, count, tile, x, xStride, rows, part.yRow(firstRow) + o, part.y.stride);
+        multiplyFloatRows(w, o, count, tile, x, xStride, rows, part.yRow(firstRow) + o, part.group.y.stride);
     }
 }
 
@@ -91,7 +90,7 @@ void multiplyBfloat16(const Part& part, MultiplyBfloat16s product) {
             loops().toBfloat16s(part.xRow(r + i), w.cols, part.scratch + i * rowBytes);
         for (size_t o = part.outputs.begin; o < part.outputs.end; o += kTileRows)
             product(w.data + o * w.stride, w.stride, std::min(kTileRows, part.outputs.end - o), part.scratch,
-                    rowBytes, rows, w.cols, part.yRow(r) + o, part.y.stride);
+                    rowBytes, rows, w.cols, part.yRow(r) + o, part.group.y.stride);
     }
 }
 
@@ -152,11 +151,11 @@ void multiplyGroup(const Part& part, Activation asked, MultiplyBfloat16s product
 
 }  // namespace
 
-void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Rows y, Activation activation) {
-    matmul(launch, groups, x, y, activation, loops().multiplyBfloat16s);
+void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Activation activation) {
+    matmul(launch, groups, x, activation, loops().multiplyBfloat16s);
 }
 
-void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Rows y, Activation activation,
+void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Activation activation,
             MultiplyBfloat16s product) {
     size_t work = 0, perWorker = 0;
     for (const MatmulGroup& group : groups) {
@@ -167,7 +166,7 @@ void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Ro
         std::byte* scratch = workerScratch(launch, 0, perWorker, worker);
         for (const MatmulGroup& group : groups)
             if (group.rows > 0)
-                multiplyGroup({group, x, y, platform::share(group.w.rows, worker, workers, 4), scratch},
+                multiplyGroup({group, x, platform::share(group.w.rows, worker, workers, 4), scratch},
                               activation, product);
     });
 }

@@ -15,9 +15,9 @@ constexpr uint32_t int8Terms(Activation activation) {
 void embed(Launch& launch, const MatrixView& table, std::span<const base::TokenId> ids, Rows out);
 void norm(Launch& launch, ConstRows x, const float* weight, float eps, Rows y);
 void rope(Launch& launch, const RopeArgs& args);
-void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Rows y, Activation activation);
+void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Activation activation);
 /// The same with another way to the same bits of BF16 products.
-void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Rows y, Activation activation,
+void matmul(Launch& launch, std::span<const MatmulGroup> groups, ConstRows x, Activation activation,
             MultiplyBfloat16s product);
 void addBias(Launch& launch, const float* bias, Rows y);
 void add(Launch& launch, ConstRows x, Rows y);

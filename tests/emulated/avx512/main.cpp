@@ -239,8 +239,8 @@ int32_t sumOf(const Activations& row, uint32_t first, uint32_t count) {
     return sum;
 }
 
-/// The tile of `rows` rows (tiles.h).
-void makeTile(const Activations* activations, uint32_t rows, uint32_t cols, std::byte* tile) {
+/// The tile of `rows` rows (tiles.h) for weights with this offset.
+void makeTile(const Activations* activations, uint32_t rows, uint32_t cols, int32_t offset, std::byte* tile) {
     for (uint32_t block = 0; block < cols / 32; ++block) {
         std::byte* at = tile + size_t{block} * kTileBlockBytes * rows;
         for (uint32_t r = 0; r < rows; ++r) {
@@ -249,7 +249,7 @@ void makeTile(const Activations* activations, uint32_t rows, uint32_t cols, std:
                 std::memcpy(at + (j * rows + r) * 4, row.values + 32 * block + 4 * j, 4);
             const int32_t sum = sumOf(row, 32 * block, 32), first = sumOf(row, 32 * block, 16);
             const float scaled = row.scales[block] * static_cast<float>(sum);
-            const int32_t minus[3] = {-sum, -first, -(sum - first)};
+            const int32_t minus[3] = {-offset * sum, -offset * first, -offset * (sum - first)};
             std::byte* behind = at + 32 * rows + 4 * r;
             std::memcpy(behind, &row.scales[block], 4);
             std::memcpy(behind + 4 * rows, &scaled, 4);
@@ -413,13 +413,14 @@ void check(const Case& of, bool hasAvx512, Counts& counts) {
         makeActivations(random, kind, of.cols, activations[r]);
     const size_t rowBytes = size_t{of.cols} / 32 * kTileBlockBytes;
     std::byte* tile = guardedEnd(kTile) - of.rows * rowBytes;
-    makeTile(activations, of.rows, of.cols, tile);
+    const int32_t offset = stripeForm(of.format).offset;
+    makeTile(activations, of.rows, of.cols, offset, tile);
 
     // AVX2, a row at a time.
     static float avx2[kMostTileRows][kStripeRows];
     for (uint32_t r = 0; r < of.rows; ++r) {
         std::byte* one = guardedEnd(kRow) - rowBytes;
-        makeTile(activations + r, 1, of.cols, one);
+        makeTile(activations + r, 1, of.cols, offset, one);
         kAvx2Tiles.find(of.format)->multiply[0](stripe, of.cols, one, avx2[r], kStripeRows);
     }
 

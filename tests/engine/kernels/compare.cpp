@@ -34,8 +34,8 @@ void addProducts(Cases& cases, Random& random) {
                 cases.push_back(
                     {"matmul " + name, rows, std::max(cols, outs), [=](const Kernels& row, Launch& launch) {
                          Floats y(rows, outs);
-                         const MatmulGroup group{.w = w->in(row, activation), .rows = rows};
-                         row.matmul(launch, {&group, 1}, std::as_const(*x).view(), y.view(), activation);
+                         const MatmulGroup group{.w = w->in(row, activation), .rows = rows, .y = y.view()};
+                         row.matmul(launch, {&group, 1}, std::as_const(*x).view(), activation);
                          return y.values;
                      }});
             }

@@ -221,8 +221,8 @@ TEST_P(Int8, EveryBlockFormatFollowsTheRule) {
             std::fill_n(x.row(0), 32, round == 0 ? 0.0f : 1e-39f);  // nothing, or too little for a scale
             Floats y(x.rows, w.view.rows);
             Workplace place(*GetParam(), 1 + below(random, 3), x.rows, std::max(w.view.cols, w.view.rows));
-            const MatmulGroup group{.w = w.in(*GetParam(), Activation::Int8), .rows = x.rows};
-            GetParam()->matmul(place.launch(), {&group, 1}, x.view(), y.view(), Activation::Int8);
+            const MatmulGroup group{.w = w.in(*GetParam(), Activation::Int8), .rows = x.rows, .y = y.view()};
+            GetParam()->matmul(place.launch(), {&group, 1}, x.view(), Activation::Int8);
             for (size_t r = 0; r < x.rows; ++r)
                 for (size_t o = 0; o < w.view.rows; ++o) {
                     const float want = int8Product(w, o, x.row(r));
@@ -248,8 +248,8 @@ TEST_P(Int8, TwiceAddsTheProductOfWhatIsLeft) {
         std::fill_n(x.row(0) + 32, 32, 1.0f);  // nothing is left of it
         Floats y(x.rows, w.view.rows);
         Workplace place(*GetParam(), 2, x.rows, std::max(w.view.cols, w.view.rows));
-        const MatmulGroup group{.w = w.in(*GetParam(), Activation::Int8x2), .rows = x.rows};
-        GetParam()->matmul(place.launch(), {&group, 1}, x.view(), y.view(), Activation::Int8x2);
+        const MatmulGroup group{.w = w.in(*GetParam(), Activation::Int8x2), .rows = x.rows, .y = y.view()};
+        GetParam()->matmul(place.launch(), {&group, 1}, x.view(), Activation::Int8x2);
         for (size_t r = 0; r < x.rows; ++r) {
             std::vector<float> rest(w.view.cols);
             for (size_t k = 0; k < rest.size(); ++k) {
@@ -281,8 +281,8 @@ TEST_P(Int8, ABlockWithANumberThatIsNotFiniteMakesNan) {
         x.row(0)[40] = bad;
         Floats y(1, 4);
         Workplace place(*GetParam(), 1, 1, 64);
-        const MatmulGroup group{.w = w.in(*GetParam(), Activation::Int8), .rows = 1};
-        GetParam()->matmul(place.launch(), {&group, 1}, x.view(), y.view(), Activation::Int8);
+        const MatmulGroup group{.w = w.in(*GetParam(), Activation::Int8), .rows = 1, .y = y.view()};
+        GetParam()->matmul(place.launch(), {&group, 1}, x.view(), Activation::Int8);
         for (size_t o = 0; o < 4; ++o)
             EXPECT_TRUE(std::isnan(y.row(0)[o]));
     }

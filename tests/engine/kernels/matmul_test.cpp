@@ -13,8 +13,8 @@ class Matmul : public testing::TestWithParam<const Kernels*> {
     Floats multiply(const Weights& w, const Floats& x, Activation activation, size_t threads = 1) {
         Floats y(x.rows, w.view.rows, 3);
         Workplace place(row, threads, x.rows, std::max(w.view.cols, w.view.rows));
-        const MatmulGroup group{.w = w.in(row, activation), .firstRow = 0, .rows = x.rows};
-        row.matmul(place.launch(), {&group, 1}, x.view(), y.view(), activation);
+        const MatmulGroup group{.w = w.in(row, activation), .rows = x.rows, .y = y.view()};
+        row.matmul(place.launch(), {&group, 1}, x.view(), activation);
         return y;
     }
 };
@@ -131,13 +131,15 @@ TEST_P(Matmul, GroupsGiveTheBitsOfSingleProducts) {
             Floats y(74, 64), want(74, 64);
             std::vector<MatmulGroup> groups;
             for (uint32_t i = 0, at = 0; i < 3; at += rows[i++])
-                groups.push_back({.w = weights[i]->in(row, activation), .firstRow = at, .rows = rows[i]});
+                groups.push_back(
+                    {.w = weights[i]->in(row, activation), .firstRow = at, .rows = rows[i], .y = y.view()});
             Workplace place(row, 2, 74, 256);
-            row.matmul(place.launch(), groups, x.view(), y.view(), activation);
+            row.matmul(place.launch(), groups, x.view(), activation);
             for (const MatmulGroup& group : groups)
                 for (uint32_t r = 0; r < group.rows; ++r) {
-                    const MatmulGroup one{.w = group.w, .firstRow = group.firstRow + r, .rows = 1};
-                    row.matmul(place.launch(), {&one, 1}, x.view(), want.view(), activation);
+                    const MatmulGroup one{
+                        .w = group.w, .firstRow = group.firstRow + r, .rows = 1, .y = want.view()};
+                    row.matmul(place.launch(), {&one, 1}, x.view(), activation);
                 }
             EXPECT_EQ(0u, differentBits(y, want)) << quant::info(format).name;
         }
@@ -155,10 +157,10 @@ TEST_P(Matmul, GroupsMayBeColumns) {
         std::vector<MatmulGroup> groups;
         for (uint32_t head = 0; head < heads; ++head) {
             weights.push_back(std::make_unique<Weights>(random, Format::Q8_0, out, in));
-            groups.push_back({weights[head]->view, 0, rows, head * (in + gap), head * out});
+            groups.push_back({weights[head]->view, 0, rows, head * (in + gap), head * out, y.view()});
         }
         Workplace place(row, 2, rows, heads * (in + gap));
-        row.matmul(place.launch(), groups, x.view(), y.view(), activation);
+        row.matmul(place.launch(), groups, x.view(), activation);
         for (uint32_t head = 0; head < heads; ++head) {
             Floats part(rows, in);
             for (uint32_t r = 0; r < rows; ++r)
@@ -170,14 +172,50 @@ TEST_P(Matmul, GroupsMayBeColumns) {
     }
 }
 
+// Gate and up, queries and keys: neighbours with the same rows of x, outputs of their own, and the scratch of
+// one of them.
+TEST_P(Matmul, NeighboursMayShareTheirRowsOfX) {
+    Random random(9);
+    for (const Format format : {Format::F32, Format::BF16, Format::Q4_K, Format::Q6_K, Format::Q8_0})
+        for (const Activation activation :
+             {Activation::F32, Activation::BF16, Activation::Int8, Activation::Int8x2})
+            for (const uint32_t rows : {1u, 3u, 29u, 150u}) {
+                constexpr uint32_t kCols = 512, kRest = 7;
+                const Weights weights[] = {{random, format, 48, kCols},
+                                           {random, format, 20, kCols},
+                                           {random, format, 33, kCols},
+                                           {random, format, 16, kCols},
+                                           {random, format, 5, kCols}};
+                const Floats x = Floats::random(random, rows + kRest, kCols);
+                std::vector<Floats> got;
+                for (const Weights& w : weights)
+                    got.emplace_back(rows + kRest, w.view.rows, 2);
+                std::vector<MatmulGroup> groups;
+                for (size_t i = 0; i < std::size(weights); ++i)
+                    groups.push_back({.w = weights[i].in(row, activation),
+                                      .firstRow = i < 3 ? 0 : rows,
+                                      .rows = i < 3 ? rows : kRest,
+                                      .y = got[i].view()});
+                Workplace place(row, 3, rows + kRest, kCols);
+                row.matmul(place.launch(), groups, x.view(), activation);
+                for (size_t i = 0; i < std::size(weights); ++i) {
+                    Floats want(rows + kRest, weights[i].view.rows, 2);
+                    MatmulGroup alone = groups[i];
+                    alone.y = want.view();
+                    row.matmul(place.launch(), {&alone, 1}, x.view(), activation);
+                    EXPECT_EQ(0u, differentBits(got[i], want)) << quant::info(format).name << " matrix " << i;
+                }
+            }
+}
+
 TEST_P(Matmul, NothingIsWrittenOutsideTheOutputs) {
     Random random(7);
     const Weights w(random, Format::Q4_0, 10, 64);
     const Floats x = Floats::random(random, 6, 64);
     Floats y(6, 30, 2);
     Workplace place(row, 2, 6, 64);
-    const MatmulGroup group{.w = w.view, .firstRow = 2, .rows = 3, .yColumn = 11};
-    row.matmul(place.launch(), {&group, 1}, x.view(), y.view(), Activation::F32);
+    const MatmulGroup group{.w = w.view, .firstRow = 2, .rows = 3, .yColumn = 11, .y = y.view()};
+    row.matmul(place.launch(), {&group, 1}, x.view(), Activation::F32);
     for (size_t r = 0; r < 6; ++r)
         for (size_t c = 0; c < y.stride; ++c)
             EXPECT_EQ(r >= 2 && r < 5 && c >= 11 && c < 21, y.row(r)[c] != -77.0f) << r << ' ' << c;

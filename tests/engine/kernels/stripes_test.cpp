@@ -77,12 +77,12 @@ TEST(Stripes, SixteenRowsInARegisterGiveTheBitsOfTheReference) {
             std::vector<std::byte> memory;
             const uint32_t widest = std::max(w.view.cols, w.view.rows);
             Workplace place(*allKernels().front(), 2, rows, widest);
-            const MatmulGroup striped{.w = inStripes(w, memory), .rows = rows},
-                plain{.w = w.view, .rows = rows};
+            const MatmulGroup striped{.w = inStripes(w, memory), .rows = rows, .y = got.view()},
+                plain{.w = w.view, .rows = rows, .y = want.view()};
             for (const Activation activation : {Activation::Int8, Activation::Int8x2}) {
-                cpu::int8Matmul(table, place.launch(), {&striped, 1}, x.view(), got.view(),
+                cpu::int8Matmul(table, place.launch(), {&striped, 1}, x.view(),
                                 activation == Activation::Int8x2 ? 2 : 1);
-                reference.matmul(place.launch(), {&plain, 1}, x.view(), want.view(), activation);
+                reference.matmul(place.launch(), {&plain, 1}, x.view(), activation);
                 EXPECT_EQ(0u, differentBits(got, want)) << quant::info(format).name << " rows " << rows;
             }
         }

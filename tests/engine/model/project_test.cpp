@@ -70,14 +70,14 @@ struct Project : testing::Test {
 
 TEST_F(Project, APlainMatrixTakesAllRows) {
     Pass p = pass({});
-    project(p, MatrixId{0}, in(), out());
+    project(p, {{MatrixId{0}, out()}}, in());
     EXPECT_EQ(y, (std::vector<float>{1, 2, 3, 3, 4, 7, 5, 6, 11, 7, 8, 15}));
 }
 
 TEST_F(Project, PartsTakeTheirRowsAndTheirMatrix) {
     Pass p = pass({});
     const Part parts[] = {{.matrix = 1, .firstRow = 0, .rows = 1}, {.matrix = 0, .firstRow = 2, .rows = 2}};
-    project(p, parts, MatrixId{0}, in(), out());
+    project(p, parts, {{MatrixId{0}, out()}}, in());
     EXPECT_EQ(y, (std::vector<float>{2, 4, 6, 0, 0, 0, 5, 6, 11, 7, 8, 15}));
 }
 
@@ -86,7 +86,7 @@ TEST_F(Project, AdaptersAreAddedToTheirRowsOnly) {
     adapter.factors = {{{view(a, 1, 2), view(b, 1, 3), 4}}};
     const AdapterRows group[] = {{&adapter, 0.5f, 1, 2}};
     Pass p = pass(group);
-    project(p, MatrixId{0}, in(), out());
+    project(p, {{MatrixId{0}, out()}}, in());
     // rows 1 and 2 gain 2 * (1, 10, 100) * the sum of their input, 7 and 11
     EXPECT_EQ(y,
               (std::vector<float>{1, 2, 3, 3 + 14, 4 + 140, 7 + 1400, 5 + 22, 6 + 220, 11 + 2200, 7, 8, 15}));
@@ -101,9 +101,25 @@ TEST_F(Project, SortedRowsFindTheirAdapterByTheStepsRow) {
                                  3};  // rows of x sorted by expert: two of the first, two of the second
     const Part parts[] = {{.matrix = 0, .firstRow = 0, .rows = 2, .stepRows = stepRows},
                           {.matrix = 1, .firstRow = 2, .rows = 2, .stepRows = stepRows}};
-    project(p, parts, MatrixId{0}, in(), out());
+    project(p, parts, {{MatrixId{0}, out()}}, in());
     // only x row 3 is a row of the group in the adapted matrix: 2 * (7, 8, 15) + (1, 10, 100) * 15
     EXPECT_EQ(y, (std::vector<float>{1, 2, 3, 3, 4, 7, 10, 12, 22, 14 + 15, 16 + 150, 30 + 1500}));
+}
+
+TEST_F(Project, SeveralProjectionsHaveOutputsAndAdaptersOfTheirOwn) {
+    Adapter adapter;
+    adapter.factors = {{{view(a, 1, 2), view(b, 1, 3), 4}}};
+    const AdapterRows group[] = {{&adapter, 0.5f, 1, 2}};
+    Pass p = pass(group);
+    project(p, {{MatrixId{0}, out()}}, in());
+    const std::vector<float> alone = y;
+    y.assign(y.size(), 0);
+    std::vector<float> wide(4 * 5, -1);
+    project(p, {{MatrixId{0}, out()}, {MatrixId{0}, {wide.data(), 4, 5, 5}}}, in());
+    EXPECT_EQ(y, alone);
+    for (size_t row = 0; row < 4; ++row)
+        for (size_t column = 0; column < 5; ++column)
+            EXPECT_EQ(wide[row * 5 + column], column < 3 ? alone[row * 3 + column] : -1);
 }
 
 TEST_F(Project, AMatrixTheAdapterDoesNotKnowStaysAsItIs) {
@@ -112,7 +128,7 @@ TEST_F(Project, AMatrixTheAdapterDoesNotKnowStaysAsItIs) {
     adapter.factors[7] = {{view(a, 1, 2), view(b, 1, 3), 1}};
     const AdapterRows group[] = {{&adapter, 1, 0, 4}};
     Pass p = pass(group);
-    project(p, MatrixId{0}, in(), out());
+    project(p, {{MatrixId{0}, out()}}, in());
     EXPECT_EQ(y[0], 1);
 }
 
