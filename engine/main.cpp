@@ -86,9 +86,7 @@ std::string nameOf(policy::Activations activations) {
 
 library::Library::Options libraryOptions(const policy::Options& options, const kernels::Kernels* row) {
     library::Library::Options out;
-    out.folders = options.modelFolders;
-    for (const std::string& folder : platform::modelFolders())
-        out.folders.push_back(folder);
+    out.folders = platform::modelFolders(options.modelFolders);
     out.load.kernels = row;
     out.load.activations = choiceOf(options.activations);
     out.load.kv = options.kv == policy::Kv::F16 ? kernels::KvType::F16 : kernels::KvType::F32;

@@ -60,6 +60,7 @@ enum class Code : uint16_t {
     UnknownModel,
     NoModelChosen,
     ModelNameTaken,
+    ModelChanged,
     ContextExceeded,
     InvalidNumbers,
     Cancelled,
@@ -88,6 +89,7 @@ enum class Code : uint16_t {
     UnsupportedOption,
     // adapters
     NotAnAdapter,
+    IsAnAdapter,
     AdapterMismatch,
     UnknownAdapter,
     Internal,

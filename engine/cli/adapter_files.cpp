@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "engine/cli/adapter_door.h"
+#include "engine/cli/engine_door.h"
 #include "engine/cli/import_report.h"
 #include "engine/cli/terminal.h"
 #include "engine/offline/adapter_convert.h"
 #include "engine/offline/adapter_info.h"
-#include "engine/offline/installed.h"
 #include "engine/offline/installed_adapter.h"
 #include "engine/offline/merge.h"
 
@@ -25,8 +25,7 @@ struct Options {
 };
 
 base::Result<std::string> modelOf(const Options& options) {
-    return options.model.empty() ? base::Result<std::string>(std::string())
-                                 : offline::modelPath(options.model);
+    return options.model.empty() ? base::Result<std::string>(std::string()) : modelPath(options.model);
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -169,6 +168,7 @@ int convert(const Options& options) {
 AdapterCommand declareAdapterInfo(CLI::App& adapters) {
     const auto options = std::make_shared<Options>();
     CLI::App* app = adapters.add_subcommand("info", "Describe an adapter's files; needs no engine");
+    app->footer("Example:\n  conclave adapters info legal --model starter");
     app->add_option("adapter", options->adapter,
                     "PEFT's folder, a GGUF file, or the name of an installed one")
         ->required();
@@ -182,6 +182,7 @@ AdapterCommand declareAdapterMerge(CLI::App& adapters) {
     const auto options = std::make_shared<Options>();
     CLI::App* app = adapters.add_subcommand(
         "merge", "Write a model with adapters in its weights as one GGUF file; needs no engine");
+    app->footer("Example:\n  conclave adapters merge starter legal.gguf --adapter legal:0.5 --quant bf16");
     app->add_option("model", options->model, "The base: a name, a Hugging Face folder or a GGUF file")
         ->required();
     app->add_option("destination", options->destination, "The GGUF file to make")->required();
@@ -199,6 +200,7 @@ AdapterCommand declareAdapterConvert(CLI::App& adapters) {
     const auto options = std::make_shared<Options>();
     CLI::App* app = adapters.add_subcommand(
         "convert", "Turn PEFT's folder into a GGUF file, or a GGUF file into PEFT's folder; needs no engine");
+    app->footer("Example:\n  conclave adapters convert ./my-adapter my-adapter.gguf --model starter");
     app->add_option("adapter", options->adapter,
                     "PEFT's folder, a GGUF file, or the name of an installed one")
         ->required();

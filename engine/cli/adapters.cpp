@@ -81,14 +81,17 @@ Run declareAdapters(CLI::App& app) {
     app.require_subcommand(1);
     CLI::App* lists = app.add_subcommand(
         "list", "The adapters that the running engine has loaded, and those it finds installed");
+    lists->footer("Example:\n  conclave adapters list --json");
     lists->add_flag("--json", options->json, "Print JSON");
     addSocketFlag(*lists, options->socket);
     CLI::App* loads = app.add_subcommand("load", "Load PEFT's folder or a GGUF file for a model");
+    loads->footer("Example:\n  conclave adapters load starter ./my-adapter --name mine");
     loads->add_option("model", options->model, "The model it was made for: a name or a path")->required();
     loads->add_option("path", options->path, "The adapter")->required();
     loads->add_option("--name", options->name, "What requests call it; its file name without this");
     addSocketFlag(*loads, options->socket);
     CLI::App* unloads = app.add_subcommand("unload", "Forget a loaded adapter");
+    unloads->footer("Example:\n  conclave adapters unload starter:mine");
     unloads->add_option("name", options->name, "NAME or MODEL:NAME")->required();
     addSocketFlag(*unloads, options->socket);
     const std::array files{declareAdapterInfo(app), declareAdapterConvert(app), declareAdapterMerge(app)};

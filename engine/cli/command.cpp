@@ -11,7 +11,7 @@ constexpr Command kCommands[] = {
     {"chat", "Talk with a model in the terminal", "conclave chat starter", declareChat},
     {"serve", "Run the engine in the foreground", "conclave serve --threads 2", declareServe},
     {"ps", "Show the running engine, its models and what it is doing", "conclave ps", declarePs},
-    {"stop", "Stop the running engine", "conclave stop", declareStop},
+    {"stop", "Stop the running engine, or unload models of it", "conclave stop starter", declareStop},
     {"models", "List the models that can be named", "conclave models --json", declareModels},
     {"show", "Describe a model", "conclave show starter", declareShow},
     {"adapters", "List and load adapters, describe, convert and merge their files",

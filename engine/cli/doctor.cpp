@@ -27,6 +27,7 @@ struct Report {
     std::string socket;
     std::optional<protocol::EngineInfo> engine;
     std::string engineProblem;
+    std::vector<std::string> modelFolders;
     std::vector<offline::InstalledModel> models;
     std::string configFile;
     std::vector<std::string> problems;  ///< what somebody should mend
@@ -49,15 +50,17 @@ Report inspect(const Options& options) {
     } else {
         report.problems.push_back(base::render(engine.error()));
     }
-    report.models = offline::installedModels();
-    if (report.models.empty())
-        report.problems.push_back("no model is installed; put one into " + platform::modelFolders().front());
     report.configFile = policy::defaultConfigFile();
     const auto config = policy::load(userSources());
     if (!config.ok())
         report.problems.push_back(base::render(config.error()));
     else
         report.problems.insert(report.problems.end(), config->warnings.begin(), config->warnings.end());
+    report.modelFolders =
+        platform::modelFolders(config.ok() ? config->options.modelFolders : std::vector<std::string>());
+    report.models = offline::installedModels(report.modelFolders);
+    if (report.models.empty())
+        report.problems.push_back("no model is installed; put one into " + platform::userModelFolder());
     const std::string engineProgram = platform::executableFolder() + "/conclaved";
     if (platform::pathKind(engineProgram) != platform::PathKind::Regular)
         report.problems.push_back(engineProgram +
@@ -83,7 +86,7 @@ void print(const Report& report) {
     std::printf("config      %s%s\n", report.configFile.c_str(),
                 platform::pathKind(report.configFile) == platform::PathKind::Regular ? ""
                                                                                      : " (none: defaults)");
-    for (const std::string& folder : platform::modelFolders())
+    for (const std::string& folder : report.modelFolders)
         std::printf("models in   %s\n", folder.c_str());
     for (const offline::InstalledModel& model : report.models)
         std::printf("model       %s, %s\n", model.name.c_str(), readableBytes(model.bytes).c_str());
@@ -106,7 +109,7 @@ nlohmann::ordered_json toJson(const Report& report) {
             {"engine", report.engine ? nlohmann::ordered_json::parse(protocol::toText(*report.engine))
                                      : nlohmann::ordered_json(nullptr)},
             {"config", report.configFile},
-            {"model_folders", platform::modelFolders()},
+            {"model_folders", report.modelFolders},
             {"models", models},
             {"environment", environment},
             {"problems", report.problems}};

@@ -4,11 +4,13 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <set>
 #include <unistd.h>
 
 #include "engine/cli/terminal.h"
 #include "engine/client/ensure_engine.h"
 #include "engine/offline/installed.h"
+#include "engine/platform/paths.h"
 #include "engine/policy/options.h"
 
 namespace conclave::engine::cli {
@@ -38,9 +40,20 @@ base::Result<policy::Options> userOptions(const std::map<std::string, std::strin
     for (const auto& [key, value] : flags)
         if (!value.empty()) sources.flags.push_back({key, value});
     CONCLAVE_TRY(policy::Loaded loaded, policy::load(sources));
+    static std::set<std::string> said;  // a command asks for its options more than once
     for (const std::string& warning : loaded.warnings)
-        std::fprintf(stderr, "conclave: warning: %s\n", warning.c_str());
+        if (said.insert(warning).second) std::fprintf(stderr, "conclave: warning: %s\n", warning.c_str());
     return std::move(loaded.options);
+}
+
+base::Result<std::vector<std::string>> modelFolders() {
+    CONCLAVE_TRY(policy::Options configured, userOptions({}));
+    return platform::modelFolders(std::move(configured.modelFolders));
+}
+
+base::Result<std::string> modelPath(const std::string& argument) {
+    CONCLAVE_TRY(const std::vector<std::string> folders, modelFolders());
+    return offline::modelPath(argument, folders);
 }
 
 void addSocketFlag(CLI::App& app, std::string& socket) {
@@ -65,7 +78,8 @@ base::Result<std::string> readyModel(const client::Engine& engine, const std::st
     for (const protocol::ModelRow& model : known)
         if (model.id == argument) request.name = argument;
     if (request.name.empty()) {
-        CONCLAVE_TRY(const offline::ModelReference reference, offline::modelReference(argument));
+        CONCLAVE_TRY(const std::vector<std::string> folders, modelFolders());
+        CONCLAVE_TRY(const offline::ModelReference reference, offline::modelReference(argument, folders));
         request.path = reference.path;
     }
     ProgressBar bar;

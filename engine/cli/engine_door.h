@@ -3,6 +3,7 @@
 #include <CLI/App.hpp>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "engine/base/result.h"
 #include "engine/client/client.h"
@@ -14,8 +15,14 @@ namespace conclave::engine::cli {
 /// Where the options of this user come from when no flag is given.
 policy::Sources userSources();
 
-/// What these sources and flags (key -> value, empty = not given) come to; warnings go to stderr.
+/// What these sources and flags (key -> value, empty = not given) come to; warnings go to stderr, each once.
 base::Result<policy::Options> userOptions(const std::map<std::string, std::string>& flags);
+
+/// Where this user's models are looked for without an engine. Errors: those of the configuration.
+base::Result<std::vector<std::string>> modelFolders();
+
+/// offline::modelPath in those folders.
+base::Result<std::string> modelPath(const std::string& argument);
 
 /// Adds --socket.
 void addSocketFlag(CLI::App& app, std::string& socket);

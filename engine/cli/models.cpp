@@ -23,7 +23,8 @@ base::Result<std::vector<protocol::ModelRow>> rows(const std::string& socket) {
     if (engine.ok()) return engine->listModels();
     if (engine.error().code != base::Code::EngineNotRunning || !socket.empty()) return engine.error();
     std::vector<protocol::ModelRow> out;
-    for (const offline::InstalledModel& model : offline::installedModels())
+    CONCLAVE_TRY(const std::vector<std::string> folders, modelFolders());
+    for (const offline::InstalledModel& model : offline::installedModels(folders))
         out.push_back({.id = model.name, .path = model.path, .bytes = model.bytes});
     return out;
 }

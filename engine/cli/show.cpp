@@ -2,9 +2,9 @@
 #include <memory>
 
 #include "engine/cli/command.h"
+#include "engine/cli/engine_door.h"
 #include "engine/cli/terminal.h"
 #include "engine/offline/describe.h"
-#include "engine/offline/installed.h"
 
 namespace conclave::engine::cli {
 namespace {
@@ -59,7 +59,7 @@ void print(const offline::ModelDescription& d) {
 }
 
 int show(const Options& options) {
-    const auto path = offline::modelPath(options.model);
+    const auto path = modelPath(options.model);
     if (!path.ok()) return fail(path.error());
     const auto description = offline::describe(*path);
     return finish(description, options.json, [](const auto& d) { print(d); });

@@ -1,5 +1,7 @@
 #include <cstdio>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "engine/cli/command.h"
 #include "engine/cli/engine_door.h"
@@ -7,9 +9,24 @@
 namespace conclave::engine::cli {
 namespace {
 
-int stop(const std::string& socket) {
-    const auto engine = findRunningEngine(socket);
+struct Options {
+    std::string socket;
+    std::vector<std::string> models;
+};
+
+int unload(const client::Engine& engine, const std::vector<std::string>& models) {
+    for (const std::string& model : models) {
+        const auto unloaded = engine.unloadModel(model);
+        if (!unloaded.ok()) return fail(unloaded.error());
+        std::printf("%s is unloaded; requests that began with it finish with it\n", model.c_str());
+    }
+    return 0;
+}
+
+int stop(const Options& options) {
+    const auto engine = findRunningEngine(options.socket);
     if (!engine.ok()) return fail(engine.error());
+    if (!options.models.empty()) return unload(*engine, options.models);
     const auto stopped = engine->stop();
     if (!stopped.ok()) return fail(stopped.error());
     std::puts("stopped");
@@ -19,9 +36,10 @@ int stop(const std::string& socket) {
 }  // namespace
 
 Run declareStop(CLI::App& app) {
-    auto socket = std::make_shared<std::string>();
-    addSocketFlag(app, *socket);
-    return [socket] { return stop(*socket); };
+    auto options = std::make_shared<Options>();
+    app.add_option("model", options->models, "Only unload these models; the engine goes on");
+    addSocketFlag(app, options->socket);
+    return [options] { return stop(*options); };
 }
 
 }  // namespace conclave::engine::cli

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "engine/cli/command.h"
-#include "engine/offline/installed.h"
+#include "engine/cli/engine_door.h"
 #include "engine/offline/render_template.h"
 #include "engine/platform/file.h"
 
@@ -37,7 +37,7 @@ int render(const Options& options) {
     if (isTemplateFile(options.source)) {
         request.templateFile = options.source;
     } else {
-        const auto path = offline::modelPath(options.source);
+        const auto path = modelPath(options.source);
         if (!path.ok()) return fail(path.error());
         request.modelPath = *path;
     }

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/cli/command.h"
-#include "engine/offline/installed.h"
+#include "engine/cli/engine_door.h"
 #include "engine/offline/tokenize.h"
 #include "engine/platform/file.h"
 
@@ -20,7 +20,7 @@ struct Options {
 };
 
 int tokenize(const Options& options) {
-    const auto path = offline::modelPath(options.model);
+    const auto path = modelPath(options.model);
     if (!path.ok()) return fail(path.error());
     std::string text;
     if (options.file.empty() || options.file == "-") {

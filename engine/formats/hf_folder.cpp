@@ -195,7 +195,10 @@ Result<HfFolder> openHfFolder(const std::string& path, Weights weights) {
     HfFolder folder;
     folder.path = path;
     const std::string config = join(path, "config.json");
-    if (platform::pathKind(config) == PathKind::Missing) return Error{Code::NotAModelFolder, path, "", {}};
+    if (platform::pathKind(config) == PathKind::Missing) {
+        const bool adapter = platform::pathKind(join(path, "adapter_config.json")) != PathKind::Missing;
+        return Error{adapter ? Code::IsAnAdapter : Code::NotAModelFolder, path, "", {}};
+    }
     CONCLAVE_TRY(folder.config, readObject(config, kMostConfigBytes));
     CONCLAVE_TRY(folder.generationConfig, readOptionalObject(join(path, "generation_config.json")));
     CONCLAVE_TRY(folder.tokenizerConfig, readOptionalObject(join(path, "tokenizer_config.json")));

@@ -95,8 +95,8 @@ AdapterFacts factsOf(const formats::AdapterFile& file, const model::Adapter& ada
     return out;
 }
 
-std::vector<std::string> warningsOf(const std::string& name, const AdapterFacts& facts) {
-    if (!facts.changesNothing) return {};
+std::vector<std::string> warningsOf(const std::string& name, bool changesNothing) {
+    if (!changesNothing) return {};
     return {"adapter " + name +
             " changes nothing: every product of its factors is zero, as before training; if it was trained, "
             "save it again"};

@@ -37,7 +37,7 @@ base::Result<AdapterFacts> factsAt(const std::string& path);
 std::vector<uint32_t> ranksOf(const formats::AdapterFile& file, const std::vector<model::AdapterPair>& pairs);
 
 /// Sentences for who loads the adapter `name`; mostly none.
-std::vector<std::string> warningsOf(const std::string& name, const AdapterFacts& facts);
+std::vector<std::string> warningsOf(const std::string& name, bool changesNothing);
 
 /// The module that a tensor of an adapter belongs to, the same for all layers and experts.
 std::string targetOf(const std::string& tensor);

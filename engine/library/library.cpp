@@ -125,6 +125,8 @@ Result<ModelPointer> Library::load(const std::string& path, const std::string& n
     for (const ModelPointer& model : snapshot()) {
         const bool same = model->path == place && hashPart(*model) == hash.sha256;
         if (same && (name.empty() || model->name == wanted)) return model;
+        if (model->name == wanted && model->path == place)
+            return Error{Code::ModelChanged, place, {}, {wanted}};
         if (model->name == wanted) return Error{Code::ModelNameTaken, {}, {}, {wanted}};
         if (same) twin = model;
     }

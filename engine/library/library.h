@@ -114,8 +114,8 @@ class Library {
 
     /// Loads from a path under a name made from it (or the name given); the same path and content again gives
     /// the model that is already there, and under another name shares its weights. One load at a time; others
-    /// wait. Errors: ModelNameTaken, BadArgument for a name that none can have, FileChanged, and whatever
-    /// loading says.
+    /// wait. Errors: ModelNameTaken, ModelChanged where the path has other content by now, BadArgument for a
+    /// name that none can have, FileChanged, and whatever loading says.
     using Progress = std::function<void(const std::string& stage, uint64_t done, uint64_t total)>;
     base::Result<std::shared_ptr<const LoadedModel>> load(const std::string& path, const std::string& name,
                                                           const Progress& progress);

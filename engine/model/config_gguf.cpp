@@ -323,6 +323,8 @@ constexpr Reader kReaders[] = {
 
 Result<ModelConfig> configFromGguf(const GgufFile& file) {
     ModelConfig c;
+    CONCLAVE_TRY(const std::string type, file.text("general.type", "model"));
+    if (type == "adapter") return Error{Code::IsAnAdapter, file.path(), "", {}};
     CONCLAVE_TRY(c.sourceArchitecture, file.text("general.architecture"));
     const auto* reader = std::find_if(std::begin(kReaders), std::end(kReaders), [&](const Reader& r) {
         return c.sourceArchitecture == r.architecture;

@@ -44,7 +44,7 @@ Result<void> attach(const AdapterFile& file, const std::vector<AdapterPair>& pai
     CONCLAVE_TRY(const auto adapter, loadFor(base, file));
     info.counts = adapter->counts;
     info.loadedBytes = adapter->memory.size();
-    info.warnings = library::warningsOf(info.path, library::factsOf(file, *adapter));
+    info.warnings = library::warningsOf(info.path, adapter->changesNothing);
     const bool fused = std::ranges::any_of(
         pairs, [](const AdapterPair& pair) { return model::fusedLayer(pair.module).has_value(); });
     if (!fused) return {};

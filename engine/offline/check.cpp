@@ -12,6 +12,7 @@
 #include "engine/formats/hf_folder.h"
 #include "engine/formats/tokenizer_spec.h"
 #include "engine/kernels/kernels.h"
+#include "engine/library/adapter_facts.h"
 #include "engine/offline/golden.h"
 #include "engine/offline/runner.h"
 #include "engine/platform/file.h"
@@ -205,6 +206,9 @@ Result<CheckReport> check(const CheckOptions& options) {
     report.adapter = options.adapter;
     if (adapter) report.adapted = adapter->counts;
     report.warnings = model.config.warnings;
+    if (adapter)
+        for (std::string& warning : library::warningsOf(options.adapter, adapter->changesNothing))
+            report.warnings.push_back(std::move(warning));
     platform::Team team(options.threads > 0 ? options.threads : platform::defaultThreads());
     for (const GoldenPrompt& prompt : golden.prompts) {
         if (options.progress) options.progress("check prompts", report.prompts, golden.prompts.size());

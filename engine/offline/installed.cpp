@@ -5,7 +5,6 @@
 
 #include "engine/library/library.h"
 #include "engine/platform/file.h"
-#include "engine/platform/paths.h"
 #include "engine/synth/spec.h"
 
 namespace conclave::engine::offline {
@@ -19,9 +18,9 @@ std::string absolute(const std::string& path) {
 
 }  // namespace
 
-std::vector<InstalledModel> installedModels() {
+std::vector<InstalledModel> installedModels(const ModelFolders& folders) {
     library::Library::Options options;
-    options.folders = platform::modelFolders();
+    options.folders = folders;
     const library::Library library(std::move(options));
     std::vector<InstalledModel> out;
     for (library::ModelEntry& entry : library.list())
@@ -29,11 +28,11 @@ std::vector<InstalledModel> installedModels() {
     return out;
 }
 
-base::Result<ModelReference> modelReference(const std::string& argument) {
+base::Result<ModelReference> modelReference(const std::string& argument, const ModelFolders& folders) {
     if (synth::isSpec(argument)) return ModelReference{"", argument};
     if (argument.find('/') != std::string::npos) return ModelReference{"", absolute(argument)};
     std::string known;
-    for (const InstalledModel& model : installedModels()) {
+    for (const InstalledModel& model : installedModels(folders)) {
         if (model.name == argument) return ModelReference{model.name, model.path};
         known += (known.empty() ? "" : ", ") + model.name;
     }
@@ -42,8 +41,8 @@ base::Result<ModelReference> modelReference(const std::string& argument) {
     return base::Error{base::Code::UnknownModel, "", "", {argument, known + ", or give a path"}};
 }
 
-base::Result<std::string> modelPath(const std::string& argument) {
-    CONCLAVE_TRY(const ModelReference reference, modelReference(argument));
+base::Result<std::string> modelPath(const std::string& argument, const ModelFolders& folders) {
+    CONCLAVE_TRY(const ModelReference reference, modelReference(argument, folders));
     return reference.path;
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/formats/adapter_file.h"
+#include "engine/library/adapter_facts.h"
 #include "engine/offline/adapter_base.h"
 #include "engine/offline/destination.h"
 #include "engine/offline/merge_gguf.h"
@@ -53,9 +54,12 @@ Result<MergeReport> mergeAdapters(const MergeOptions& options,
     CONCLAVE_TRY(const AdapterBase base, openAdapterBase(options.model));
     MergeReport report;
     Additions additions;
+    std::vector<std::string> warnings;
     for (const MergeOptions::Use& use : options.adapters) {
         CONCLAVE_TRY(auto adapter, openAdapterFor(use.path, base));
         report.adapters.push_back({use.path, use.strength, adapter->counts});
+        for (std::string& warning : library::warningsOf(use.path, adapter->changesNothing))
+            warnings.push_back(std::move(warning));
         additions.add(std::move(adapter), use.strength);
     }
     if (base.outline.matrices.naming == model::Naming::HuggingFace) {
@@ -67,6 +71,7 @@ Result<MergeReport> mergeAdapters(const MergeOptions& options,
     } else {
         CONCLAVE_TRY(report.written, mergeGguf(options, additions, progress));
     }
+    report.written.warnings.insert(report.written.warnings.begin(), warnings.begin(), warnings.end());
     return report;
 }
 

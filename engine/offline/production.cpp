@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "engine/library/adapter_facts.h"
 #include "engine/library/library.h"
 #include "engine/offline/golden.h"
 #include "engine/offline/runner.h"
@@ -146,7 +147,11 @@ Result<ProductionReport> checkProduction(const ProductionOptions& options) {
     report.warnings = exact->model->config.warnings;
     nameRounding(*fast.loaded->model, report);
     report.adapter = asked.adapter;
-    if (exactly.adapter) report.adapted = exactly.adapter->counts;
+    if (exactly.adapter) {
+        report.adapted = exactly.adapter->counts;
+        for (std::string& warning : library::warningsOf(asked.adapter, exactly.adapter->changesNothing))
+            report.warnings.push_back(std::move(warning));
+    }
 
     Golden golden;
     std::vector<TokenId> tokens;

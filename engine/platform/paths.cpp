@@ -67,8 +67,14 @@ std::string resourcesFolder() {
     return "";
 }
 
-std::vector<std::string> modelFolders() {
-    std::vector<std::string> folders{userPaths().data + "/models", "/var/lib/conclave/models"};
+std::string userModelFolder() {
+    return userPaths().data + "/models";
+}
+
+std::vector<std::string> modelFolders(std::vector<std::string> configured) {
+    std::vector<std::string> folders = std::move(configured);
+    folders.push_back(userModelFolder());
+    folders.push_back("/var/lib/conclave/models");
     const std::string resources = resourcesFolder();
     if (!resources.empty()) folders.push_back(resources + "/models");
     return folders;

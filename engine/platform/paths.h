@@ -26,9 +26,13 @@ std::string executableFolder();
 /// was built from. Empty where there is none.
 std::string resourcesFolder();
 
-/// Where installed models are looked for, in order: the user's, the machine's (/var/lib/conclave/models), the
-/// shipped ones. A model is a folder or a .gguf file in one of them, and its name is its file name.
-std::vector<std::string> modelFolders();
+/// Where this user's models lie.
+std::string userModelFolder();
+
+/// Where installed models are looked for, in order: those that were configured, the user's, the machine's
+/// (/var/lib/conclave/models), the shipped ones. A model is a folder or a .gguf file in one of them, and its
+/// name is its file name.
+std::vector<std::string> modelFolders(std::vector<std::string> configured);
 
 /// Makes `folder` and what is missing above it, mode 0700. Errors: FileWriteFailed.
 base::Result<void> makeFolders(const std::string& folder);

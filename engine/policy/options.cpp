@@ -73,6 +73,15 @@ base::Result<void> applyTable(const toml::table& table, const std::string& prefi
     return {};
 }
 
+/// What the parser says, without its way of writing a line's end.
+std::string plainly(std::string_view description) {
+    constexpr std::string_view kEnd = R"('\n')";
+    std::string text(description);
+    if (const size_t at = text.find(kEnd); at != std::string::npos)
+        text.replace(at, kEnd.size(), "the end of the line");
+    return text;
+}
+
 base::Result<void> applyFile(const std::string& file, Loaded& into) {
     CONCLAVE_TRY(const std::string text, platform::readTextFile(file, kFileLimit));
     if (!base::isValidUtf8(text))
@@ -82,7 +91,7 @@ base::Result<void> applyFile(const std::string& file, Loaded& into) {
         return Error{Code::BadConfig,
                      place(file, parsed.error().source()),
                      "syntax",
-                     {std::string(parsed.error().description())}};
+                     {plainly(parsed.error().description())}};
     return applyTable(parsed.table(), "", file, into);
 }
 
@@ -125,6 +134,10 @@ base::Result<Loaded> load(const Sources& sources) {
     CONCLAVE_TRY(const std::vector<std::string> files, policyFiles(sources.policyFolder));
     for (const std::string& file : files)
         CONCLAVE_TRY_VOID(applyFile(file, out));
+    for (const std::string& folder : out.options.modelFolders)
+        if (platform::pathKind(folder) != platform::PathKind::Folder)
+            out.warnings.push_back(out.origin["models-dir"] + ": models-dir: " + folder +
+                                   " is not a folder that can be opened; no models are looked for there");
     return out;
 }
 

@@ -58,7 +58,7 @@ struct Sources {
 
 struct Loaded {
     Options options;
-    std::vector<std::string> warnings;  ///< sentences: unknown keys
+    std::vector<std::string> warnings;  ///< sentences: unknown keys, folders that are not there
     std::map<std::string, std::string>
         origin;  ///< key -> "config.toml:3", "--threads", "policy.d/10-site.toml:1"
 };

@@ -15,11 +15,12 @@ struct StatusRow {
 
 /// Every other code is 400: the request, or the file it names, is what has to change.
 constexpr StatusRow kStatus[] = {
-    {Code::UnknownModel, 404},     {Code::UnknownAdapter, 404},  {Code::UnknownRoute, 404},
-    {Code::MethodNotAllowed, 405}, {Code::NotAllowed, 403},      {Code::ModelNameTaken, 409},
-    {Code::BodyTooLarge, 413},     {Code::ServerBusy, 503},      {Code::ShuttingDown, 503},
-    {Code::OutOfMemory, 503},      {Code::Cancelled, 503},       {Code::InvalidNumbers, 500},
-    {Code::SystemCallFailed, 500}, {Code::FileWriteFailed, 500}, {Code::Internal, 500},
+    {Code::UnknownModel, 404},     {Code::UnknownAdapter, 404},   {Code::UnknownRoute, 404},
+    {Code::MethodNotAllowed, 405}, {Code::NotAllowed, 403},       {Code::ModelNameTaken, 409},
+    {Code::BodyTooLarge, 413},     {Code::ServerBusy, 503},       {Code::ShuttingDown, 503},
+    {Code::ModelChanged, 409},     {Code::OutOfMemory, 503},      {Code::Cancelled, 503},
+    {Code::InvalidNumbers, 500},   {Code::SystemCallFailed, 500}, {Code::FileWriteFailed, 500},
+    {Code::Internal, 500},
 };
 
 std::string_view typeOf(int status) {

@@ -1,5 +1,6 @@
 #include "engine/protocol/fields.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/base/utf8.h"
@@ -113,6 +114,16 @@ void Fields::refuseAt(std::string path, const Json& value, std::string must) {
 
 void Fields::require(std::string_view name, std::string must) {
     if (!has(name)) fail({Code::BadArgument, {}, pathOf(name), {"is missing; it must be " + must}});
+}
+
+void Fields::refuseOthers(std::span<const std::string_view> known) {
+    for (const auto& [name, value] : object_.items()) {
+        if (std::ranges::find(known, name) != known.end()) continue;
+        std::string names;
+        for (const std::string_view one : known)
+            names.append(names.empty() ? "" : ", ").append(one);
+        fail({base::Code::UnknownField, {}, pathOf(name), {names}});
+    }
 }
 
 void Fields::fail(base::Error error) {

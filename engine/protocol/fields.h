@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,8 +13,8 @@ namespace conclave::engine::protocol {
 
 /// The one reader of a request's fields. Each getter checks type and range and remembers the first thing that
 /// is wrong; absent and null give nothing. Fields that nobody asks for are ignored, as clients of the OpenAI
-/// schema expect. Ask error() once at the end. Every refusal names the field, the value and what it must be.
-/// Not thread-safe.
+/// schema expect; objects that are the engine's own refuse them. Ask error() once at the end. Every refusal
+/// names the field, the value and what it must be. Not thread-safe.
 class Fields {
   public:
     /// `object` must outlive this. `path` stands before the field names ("stream_options.").
@@ -40,6 +41,8 @@ class Fields {
     void refuseAt(std::string path, const Json& value, std::string must);
     /// Remembers that `name` is needed and missing; `must` says what it is.
     void require(std::string_view name, std::string must);
+    /// Refuses a field that is none of `known` (UnknownField).
+    void refuseOthers(std::span<const std::string_view> known);
     void fail(base::Error error);
 
     const std::optional<base::Error>& error() const { return error_; }

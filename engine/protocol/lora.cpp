@@ -1,5 +1,6 @@
 #include "engine/protocol/lora.h"
 
+#include <array>
 #include <limits>
 
 #include "engine/protocol/counts.h"
@@ -12,6 +13,9 @@ using base::Error;
 
 constexpr size_t kMostAdapters = 16;
 constexpr double kMostScale = 100;
+/// What an adapter is asked for with, and what else stands in the list that clients of llama.cpp send back.
+constexpr std::array<std::string_view, 7> kNames = {"id",    "name",      "scale",        "path",
+                                                    "model", "task_name", "prompt_prefix"};
 constexpr std::string_view kMust = R"(a list of at most 16 {"id" or "name", "scale"})";
 
 std::optional<LoraUse> readUse(const Json& item, const std::string& path, Fields& fields) {
@@ -20,6 +24,7 @@ std::optional<LoraUse> readUse(const Json& item, const std::string& path, Fields
         return std::nullopt;
     }
     Fields inner(item, path + ".");
+    inner.refuseOthers(kNames);  // a misspelt scale would be 1
     LoraUse use;
     if (const auto id = inner.integer("id", 0, std::numeric_limits<int32_t>::max()))
         use.id = static_cast<uint32_t>(*id);

@@ -14,17 +14,6 @@ constexpr int64_t kMostIndex = std::numeric_limits<int32_t>::max();
 constexpr std::array<std::string_view, 4> kNames = {"temperature", "active", "floor", "bias"};
 constexpr std::array<std::string_view, 4> kBiasNames = {"layer", "expert", "value", "forbid"};
 
-/// A misspelt option would answer as trained, and nobody would know.
-void refuseOthers(const Json& object, std::span<const std::string_view> known, Fields& fields) {
-    for (const auto& [name, value] : object.items()) {
-        if (std::ranges::find(known, name) != known.end()) continue;
-        std::string names;
-        for (const std::string_view one : known)
-            names.append(names.empty() ? "" : ", ").append(one);
-        fields.fail({base::Code::UnknownField, {}, fields.pathOf(name), {names}});
-    }
-}
-
 RouterBias readBias(Fields& fields) {
     RouterBias out;
     if (const auto layer = fields.integer("layer", 0, kMostIndex)) out.layer = static_cast<uint32_t>(*layer);
@@ -47,7 +36,7 @@ void readBiases(const Json& list, Fields& fields, std::vector<RouterBias>& out) 
         if (!list[i].is_object())
             return fields.refuseAt(path, list[i], R"(an object {"layer", "expert", "value" or "forbid"})");
         Fields inner(list[i], path + ".");
-        refuseOthers(list[i], kBiasNames, inner);
+        inner.refuseOthers(kBiasNames);
         out.push_back(readBias(inner));
         if (inner.error()) return fields.fail(*inner.error());
     }
@@ -60,7 +49,7 @@ std::optional<RouterWish> readRouter(Fields& fields) {
     if (value == nullptr) return std::nullopt;
     Fields inner(*value, fields.pathOf("router") + ".");
     RouterWish out;
-    refuseOthers(*value, kNames, inner);
+    inner.refuseOthers(kNames);  // a misspelt option would answer as trained, and nobody would know
     out.temperature = inner.number("temperature", 0.05, 20);
     if (const auto active = inner.integer("active", 1, kMostIndex))
         out.active = static_cast<uint32_t>(*active);

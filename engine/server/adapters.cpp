@@ -84,7 +84,8 @@ void loadNow(Context& context, const protocol::AdapterLoad& wish, const Model& m
     progress.begin();
     reply.event(std::string(protocol::kReadyEvent),
                 protocol::toText(protocol::LoadReady{
-                    held->adapter->name, library::warningsOf(held->adapter->name, *held->adapter->facts)}));
+                    held->adapter->name,
+                    library::warningsOf(held->adapter->name, held->adapter->facts->changesNothing)}));
     reply.end();
 }
 

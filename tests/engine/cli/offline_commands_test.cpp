@@ -144,6 +144,26 @@ TEST(Check, TakesItsKeysFromTheConfiguration) {
     EXPECT_EQ(home.conclave({"check", kTiny, "--context", "512"}).code, 0);
 }
 
+TEST(Models, AreAlsoFoundInConfiguredFolders) {
+    const Home home;
+    std::filesystem::create_directories(home.path("config/conclave"));
+    std::filesystem::create_directories(home.path("more"));
+    std::filesystem::create_directory_symlink(kTiny, home.path("more/mine"));
+    home.write("config/conclave/config.toml",
+               "models-dir = [\"" + home.path("more") + "\", \"" + home.path("gone") + "\"]\n");
+    const Ended shown = home.conclave({"show", "mine", "--json"});
+    EXPECT_EQ(shown.code, 0) << shown.error;
+    EXPECT_EQ(shown.error, "conclave: warning: " + home.path("config/conclave/config.toml") +
+                               ":1: models-dir: " + home.path("gone") +
+                               " is not a folder that can be opened; no models are looked for there\n");
+    EXPECT_EQ(home.conclave({"check", "mine"}).code, 0);
+    const json models = json::parse(home.conclave({"models", "--json"}).out);
+    EXPECT_TRUE(std::ranges::any_of(models, [](const json& row) { return row["id"] == "mine"; })) << models;
+    const json doctor = json::parse(home.conclave({"doctor", "--json"}).out);
+    EXPECT_EQ(doctor["model_folders"][0], home.path("more"));
+    EXPECT_NE(doctor["problems"].dump().find(home.path("gone")), std::string::npos);
+}
+
 TEST(Import, MakesAFileThatChecks) {
     const Home home;
     const std::string out = home.path("tiny.gguf");

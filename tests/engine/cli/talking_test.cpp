@@ -30,6 +30,9 @@ TEST(Run, AnswersWithTheStarterAndLeavesAnEngineThatStops) {
 
     const json engine = json::parse(home.conclave({"ps", "--json"}).out);
     EXPECT_EQ(engine["models"][0]["id"], "starter");
+    EXPECT_EQ(home.conclave({"stop", "starter"}).code, 0);
+    EXPECT_EQ(home.conclave({"stop", "starter"}).code, 2) << "it is unloaded";
+    EXPECT_TRUE(json::parse(home.conclave({"ps", "--json"}).out)["models"].empty()) << "the engine goes on";
     EXPECT_EQ(home.conclave({"stop"}).code, 0);
     EXPECT_EQ(home.conclave({"stop"}).code, 2);
     EXPECT_EQ(home.conclave({"ps"}).code, 2);

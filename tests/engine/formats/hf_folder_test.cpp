@@ -110,6 +110,8 @@ TEST(HfFolder, AnIndexNamesFilesOfItsFolderOnly) {
 TEST(HfFolder, WhatIsNoModelFolder) {
     const ScratchFolder folder;
     EXPECT_EQ(codeOf(folder), Code::NotAModelFolder);
+    folder.write("adapter_config.json", "{}");
+    EXPECT_EQ(codeOf(folder), Code::IsAnAdapter);
     EXPECT_EQ(openHfFolder(folder.path("none"), Weights::WithWeights).error().code, Code::FileNotFound);
     EXPECT_EQ(openHfFolder(folder.write("file", "x"), Weights::WithWeights).error().code,
               Code::NotAModelFile);

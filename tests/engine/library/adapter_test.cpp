@@ -87,12 +87,12 @@ TEST_F(Shelf, WarnsOfOneThatChangesNothing) {
                  {{uint64_t{c.heads} * c.keyDim, 2}, std::vector<float>(size_t{2} * c.heads * c.keyDim)});
     const auto fresh = shelf.load(builder.writePeft(scratch, "fresh"), "", *base, {});
     ASSERT_TRUE(fresh.ok()) << base::render(fresh.error());
-    EXPECT_EQ(warningsOf("fresh", *fresh->adapter->facts),
+    EXPECT_EQ(warningsOf("fresh", fresh->adapter->facts->changesNothing),
               std::vector<std::string>{"adapter fresh changes nothing: every product of its factors is zero, "
                                        "as before training; if it was trained, save it again"});
     const auto trained = shelf.load(kAttention, "", *base, {});
     ASSERT_TRUE(trained.ok());
-    EXPECT_TRUE(warningsOf("attention", *trained->adapter->facts).empty());
+    EXPECT_TRUE(warningsOf("attention", trained->adapter->facts->changesNothing).empty());
 }
 
 }  // namespace

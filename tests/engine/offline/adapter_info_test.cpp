@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <gtest/gtest.h>
 
+#include "engine/offline/check.h"
+#include "engine/offline/merge.h"
 #include "tests/engine/formats/adapter_builder.h"
 #include "tests/engine/formats/scratch_folder.h"
 
@@ -96,6 +98,21 @@ TEST(AdapterInfo, WarnsOfOneThatChangesNothing) {
     ASSERT_EQ(info.warnings.size(), 1u);
     EXPECT_NE(info.warnings[0].find("fresh.gguf changes nothing"), std::string::npos) << info.warnings[0];
     EXPECT_EQ(toJson(info)["warnings"].size(), 1u);
+    const auto merged = mergeAdapters({.model = kFixtures + "/models/qwen2-tiny",
+                                       .adapters = {{path, 1}},
+                                       .destination = scratch.path("merged.gguf"),
+                                       .quant = quant::Format::F32},
+                                      {});
+    ASSERT_TRUE(merged.ok()) << base::render(merged.error());
+    EXPECT_NE(merged->written.warnings.front().find("changes nothing"), std::string::npos);
+    for (const std::string& file : {path, scratch.path("merged.gguf")})
+        EXPECT_EQ(check({.model = file, .golden = kFixtures + "/models/qwen2-tiny"}).ok(), file != path);
+    EXPECT_EQ(check({.model = path}).error().code, Code::IsAnAdapter);
+    const auto checked = check({.model = kFixtures + "/models/qwen2-tiny",
+                                .adapter = path,
+                                .golden = kFixtures + "/models/qwen2-tiny"});
+    ASSERT_TRUE(checked.ok()) << base::render(checked.error());
+    EXPECT_NE(checked->warnings.front().find("changes nothing"), std::string::npos);
     builder.tensors["blk.0.attn_q.weight.lora_b"].values[100] = 1e-20f;
     const std::string trained = builder.writeGguf(scratch, "trained.gguf", "qwen2", 16);
     EXPECT_TRUE(mustRead(trained, kFixtures + "/models/qwen2-tiny").warnings.empty());

@@ -110,6 +110,16 @@ TEST_F(OptionsTest, UnknownKeysAreWarnedAbout) {
     EXPECT_EQ(loaded->options.chatModel, "a");
 }
 
+TEST_F(OptionsTest, FoldersOfModelsThatAreNotThereAreWarnedAbout) {
+    write("config.toml", "models-dir = [\"" + folder_ + "\", \"/nowhere/models\"]\n");
+    const auto loaded = load(sources_);
+    ASSERT_TRUE(loaded.ok());
+    ASSERT_EQ(loaded->warnings.size(), 1u);
+    EXPECT_NE(loaded->warnings[0].find("config.toml:1: models-dir: /nowhere/models is not a folder"),
+              std::string::npos)
+        << loaded->warnings[0];
+}
+
 struct BadLine {
     std::string text, key;
     int line;
@@ -160,6 +170,13 @@ const BadLine kBadLines[] = {
     {"\n\n[models", "syntax", 3},
 };
 INSTANTIATE_TEST_SUITE_P(Table, BadConfigTest, testing::ValuesIn(kBadLines));
+
+TEST_F(OptionsTest, TheEndOfALineIsSaidInWords) {
+    write("config.toml", "threads = \nkv = \"f16\"\n");
+    const std::string sentence = base::render(load(sources_).error());
+    EXPECT_NE(sentence.find("the end of the line"), std::string::npos) << sentence;
+    EXPECT_EQ(sentence.find("\\n"), std::string::npos) << sentence;
+}
 
 TEST_F(OptionsTest, BadFlagsAreNamed) {
     const Flag bad[] = {{"threads", "x"}, {"threads", "-1"},    {"threads", ""},    {"context", "1e3"},

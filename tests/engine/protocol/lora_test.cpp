@@ -41,7 +41,8 @@ TEST(Lora, WhatIsWrongIsNamed) {
         {R"({"lora":[{"id":-1}]})", "lora[0].id: -1"},
         {R"({"lora":[{"id":0.5}]})", "lora[0].id: 0.5"},
         {R"({"lora":[{"name":""}]})", "lora[0].name"},
-        {R"({"lora":[{"id":0,"scale":101}]})", "lora[0].scale: 101"}};
+        {R"({"lora":[{"id":0,"scale":101}]})", "lora[0].scale: 101"},
+        {R"({"lora":[{"id":0},{"id":1,"sclae":0.1}]})", "lora[1].sclae"}};
     for (const auto& [body, begin] : cases) {
         std::string refusal;
         read(body, &refusal);
@@ -58,6 +59,13 @@ TEST(Lora, WhatIsWrongIsNamed) {
 TEST(Lora, ADefaultIsAList) {
     EXPECT_EQ(readLoraDefaults(R"([{"id":1}])")->size(), 1u);
     EXPECT_TRUE(readLoraDefaults("[]")->empty());
+    // as GET /lora-adapters gave it, here and in llama.cpp
+    AdapterRow row;
+    row.id = 3;
+    row.name = "legal";
+    EXPECT_EQ(readLoraDefaults(loraList({row}))->front().id, 3u);
+    EXPECT_TRUE(
+        readLoraDefaults(R"([{"id":0,"path":"a.gguf","scale":1.0,"task_name":"","prompt_prefix":""}])").ok());
     for (const char* body : {"", "null", "{}", "[1]", "[]]", "[],\"lora\":[]"})
         EXPECT_FALSE(readLoraDefaults(body).ok()) << body;
 }
