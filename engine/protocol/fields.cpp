@@ -112,7 +112,7 @@ void Fields::refuseAt(std::string path, const Json& value, std::string must) {
     fail({Code::OutOfRange, {}, std::move(path), {shown(value), std::move(must)}});
 }
 
-void Fields::require(std::string_view name, std::string must) {
+void Fields::require(std::string_view name, const std::string& must) {
     if (!has(name)) fail({Code::BadArgument, {}, pathOf(name), {"is missing; it must be " + must}});
 }
 
@@ -122,7 +122,7 @@ void Fields::refuseOthers(std::span<const std::string_view> known) {
         std::string names;
         for (const std::string_view one : known)
             names.append(names.empty() ? "" : ", ").append(one);
-        fail({base::Code::UnknownField, {}, pathOf(name), {names}});
+        fail({Code::UnknownField, {}, pathOf(name), {std::move(names)}});
     }
 }
 

@@ -40,7 +40,7 @@ class Fields {
     /// The same for a value that lies deeper, named by its whole path.
     void refuseAt(std::string path, const Json& value, std::string must);
     /// Remembers that `name` is needed and missing; `must` says what it is.
-    void require(std::string_view name, std::string must);
+    void require(std::string_view name, const std::string& must);
     /// Refuses a field that is none of `known` (UnknownField).
     void refuseOthers(std::span<const std::string_view> known);
     void fail(base::Error error);
