@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "engine/cli/engine_door.h"
+#include "engine/offline/installed.h"
+#include "engine/platform/paths.h"
 
 namespace conclave::engine::cli {
 
@@ -16,8 +18,8 @@ void addKeyFlags(CLI::App& app, const std::vector<std::string_view>& names,
 
 base::Result<OfflineRun> resolve(const std::string& model, const OfflineFlags& flags) {
     OfflineRun out;
-    CONCLAVE_TRY(out.path, modelPath(model));
     CONCLAVE_TRY(out.configured, userOptions(flags.keys));
+    CONCLAVE_TRY(out.path, offline::modelPath(model, platform::modelFolders(out.configured.modelFolders)));
     CONCLAVE_TRY(out.load, offline::numericsOptions(out.configured.kernels, flags.activations, flags.kv));
     return out;
 }

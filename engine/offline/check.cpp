@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -204,11 +205,12 @@ Result<CheckReport> check(const CheckOptions& options) {
     report.mode = modeOf(options.load);
     report.kernels = std::string(chosen.load.kernels->name);
     report.adapter = options.adapter;
-    if (adapter) report.adapted = adapter->counts;
     report.warnings = model.config.warnings;
-    if (adapter)
-        for (std::string& warning : library::warningsOf(options.adapter, adapter->changesNothing))
-            report.warnings.push_back(std::move(warning));
+    if (adapter) {
+        report.adapted = adapter->counts;
+        std::ranges::move(library::warningsOf(options.adapter, adapter->changesNothing),
+                          std::back_inserter(report.warnings));
+    }
     platform::Team team(options.threads > 0 ? options.threads : platform::defaultThreads());
     for (const GoldenPrompt& prompt : golden.prompts) {
         if (options.progress) options.progress("check prompts", report.prompts, golden.prompts.size());

@@ -1,6 +1,8 @@
 #include "engine/offline/merge.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -58,8 +60,8 @@ Result<MergeReport> mergeAdapters(const MergeOptions& options,
     for (const MergeOptions::Use& use : options.adapters) {
         CONCLAVE_TRY(auto adapter, openAdapterFor(use.path, base));
         report.adapters.push_back({use.path, use.strength, adapter->counts});
-        for (std::string& warning : library::warningsOf(use.path, adapter->changesNothing))
-            warnings.push_back(std::move(warning));
+        std::ranges::move(library::warningsOf(use.path, adapter->changesNothing),
+                          std::back_inserter(warnings));
         additions.add(std::move(adapter), use.strength);
     }
     if (base.outline.matrices.naming == model::Naming::HuggingFace) {

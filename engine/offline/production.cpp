@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <memory>
 #include <span>
 #include <utility>
@@ -149,8 +150,8 @@ Result<ProductionReport> checkProduction(const ProductionOptions& options) {
     report.adapter = asked.adapter;
     if (exactly.adapter) {
         report.adapted = exactly.adapter->counts;
-        for (std::string& warning : library::warningsOf(asked.adapter, exactly.adapter->changesNothing))
-            report.warnings.push_back(std::move(warning));
+        std::ranges::move(library::warningsOf(asked.adapter, exactly.adapter->changesNothing),
+                          std::back_inserter(report.warnings));
     }
 
     Golden golden;

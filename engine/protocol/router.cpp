@@ -1,9 +1,7 @@
 #include "engine/protocol/router.h"
 
-#include <algorithm>
 #include <array>
 #include <limits>
-#include <span>
 #include <string>
 
 namespace conclave::engine::protocol {

@@ -74,6 +74,7 @@ class Launching {
             deepest_ = std::max<size_t>(deepest_, group.w.cols);
             cost_ += costOf(group) * stripesOf(group);
             stripes_ += stripesOf(group);
+            multiplied_ += group.rows;
             if (sharesTiles(i)) continue;
             rows_ += group.rows;
             values_ += size_t{group.rows} * group.w.cols * terms;
@@ -101,7 +102,7 @@ class Launching {
 
     /// Where the piece ends that begins at `from`.
     size_t pieceEnd(size_t from, size_t workers) const {
-        const size_t wanted = rows_ < 4 * groups_.size() ? kLeastStripes : kStripesTogether;
+        const size_t wanted = multiplied_ < 4 * groups_.size() ? kLeastStripes : kStripesTogether;
         const size_t least = std::clamp<size_t>(stripes_ / workers, 1, wanted);  // something for everybody
         const size_t part = (cost_ - from) / (kPartOfShare * workers);
         return std::min(cost_, from + std::max(part, cost_ / stripes_ * least));
@@ -201,7 +202,9 @@ class Launching {
     std::span<const MatmulGroup> groups_;
     ConstRows x_;
     uint32_t terms_;
-    size_t rows_ = 0, deepest_ = 0, values_ = 0, cost_ = 0, stripes_ = 0;
+    size_t rows_ = 0, values_ = 0;  // of all tiles; a shared one counts once
+    size_t multiplied_ = 0;         // rows of all groups
+    size_t deepest_ = 0, cost_ = 0, stripes_ = 0;
 };
 
 }  // namespace
